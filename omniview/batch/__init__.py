@@ -1,0 +1,1 @@
+"""Whole folders through the same engine that the viewer uses."""

@@ -1,0 +1,105 @@
+"""One image with everything that is known about it so far. A new result makes a new Case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from omniview.core.fusion import Fusion
+from omniview.core.image import BoolArray, Image, read_only
+from omniview.core.prediction import Prediction, Role
+from omniview.core.task import Task
+
+__all__ = ["Case", "Failure", "ScoreTable", "Scores", "Truth"]
+
+Scores: TypeAlias = Mapping[str, float | None]
+"""Metric name to value; None where the metric is not defined for this pair of masks."""
+ScoreTable: TypeAlias = Mapping[str, Scores]
+"""`specialist`, `omnimodel`, `fused` to their scores."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """A reference segmentation.
+
+    Attributes:
+        mask: (K,Y,X) bool, read-only.
+        source: where it was read from.
+        instances: (Y,X) int32, 0 is background, each object its own number; or None.
+        notes: warnings from reading, e.g. that more than two grey values were found.
+    """
+
+    mask: BoolArray
+    source: str = ""
+    instances: npt.NDArray[np.int32] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.mask.ndim != 3 or self.mask.dtype != np.bool_ or 0 in self.mask.shape:
+            raise ValueError(f"Truth.mask must be (K,Y,X) bool, got {self.mask.shape} {self.mask.dtype}")
+        object.__setattr__(self, "mask", read_only(self.mask))
+        if self.instances is not None:
+            if self.instances.shape != self.mask.shape[1:]:
+                raise ValueError(f"Truth.instances must be {self.mask.shape[1:]}, got {self.instances.shape}")
+            object.__setattr__(self, "instances", read_only(self.instances))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A model that gave no usable mask, and why, in words; never fused as "no lesion"."""
+
+    model: str
+    role: Role
+    reason: str
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One image with everything that is known about it so far.
+
+    Attributes:
+        image: the image.
+        task: what is looked for.
+        predictions: what has arrived, at most one for each role.
+        failures: what will not arrive, and why.
+        pending: roles that are still at work.
+        fusion: the fused result, or None while there is no prediction.
+        truth: the reference segmentation, or None.
+        scores: `specialist`, `omnimodel`, `fused` to metric to value; empty without a truth.
+    """
+
+    image: Image
+    task: Task
+    predictions: tuple[Prediction, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    pending: tuple[Role, ...] = ()
+    fusion: Fusion | None = None
+    truth: Truth | None = None
+    scores: ScoreTable = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        expected = (len(self.task.labels), *self.image.shape)
+        for prediction in self.predictions:
+            if prediction.probability.shape != expected:
+                raise ValueError(
+                    f"Case: prediction of {prediction.model} must be {expected}, got {prediction.probability.shape}"
+                )
+        roles = [p.role for p in self.predictions]
+        if len(set(roles)) != len(roles):
+            raise ValueError(f"Case.predictions must hold one prediction a role, got {roles}")
+        if self.truth is not None and self.truth.mask.shape != expected:
+            raise ValueError(f"Case.truth must be {expected}, got {self.truth.mask.shape}")
+
+    def prediction(self, role: Role) -> Prediction | None:
+        """The prediction of `role`, or None if it has not arrived."""
+        return next((p for p in self.predictions if p.role == role), None)
+
+    def failure(self, role: Role) -> Failure | None:
+        """The failure of `role`, or None."""
+        return next((f for f in self.failures if f.role == role), None)

@@ -1,0 +1,45 @@
+"""What the engine expects of a model, wherever it runs."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from omniview.core.image import Image
+from omniview.core.prediction import Prediction, Role
+from omniview.core.task import Task
+
+__all__ = ["Segmenter"]
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """A model that turns an image into probability maps."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, shown to a person."""
+        ...
+
+    @property
+    def role(self) -> Role:
+        """Which side of the fusion it takes."""
+        ...
+
+    async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
+        """K probability maps at the image's own size.
+
+        Cancelling the awaiting task stops the work itself, not only the waiting.
+
+        Args:
+            image: the image.
+            task: what is looked for.
+            evidence: another model's opinion, for a model that is asked informed instead of blind.
+
+        Raises:
+            OmniViewError: no usable mask; message and next step say why.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release what the model holds. Calling twice does no harm."""
+        ...

@@ -1,0 +1,1 @@
+"""Local specialists: small networks that run on this machine, offline, in every case, first."""
