@@ -86,10 +86,8 @@ class Case:
     def __post_init__(self) -> None:
         expected = (len(self.task.labels), *self.image.shape)
         for prediction in self.predictions:
-            if prediction.probability.shape != expected:
-                raise ValueError(
-                    f"Case: prediction of {prediction.model} must be {expected}, got {prediction.probability.shape}"
-                )
+            if (got := prediction.probability.shape) != expected:
+                raise ValueError(f"Case: prediction of {prediction.model} must be {expected}, got {got}")
         roles = [p.role for p in self.predictions]
         if len(set(roles)) != len(roles):
             raise ValueError(f"Case.predictions must hold one prediction a role, got {roles}")

@@ -95,8 +95,8 @@ class Image:
     def rgb8(self, window: tuple[float, float] | None = None) -> UInt8Array:
         """(Y,X,3) uint8 as shown on screen and given to models.
 
-        8-bit pixels are passed through unless a window is asked for. Wider types go through `window`, else the
-        image's own window, else their full range of values.
+        8-bit pixels are passed through unless a window is asked for. Wider types go through `window`, else
+        the image's own window, else their full range of values.
 
         Args:
             window: (centre, width) in pixel values, mapped linearly to 0-255 (DICOM PS3.3 C.11.2.1.3.2).

@@ -1,1 +1,1 @@
-"""What specialists and the built-in generalist share: cards, weights, tensors, sessions, the inference thread."""
+"""What specialists and the built-in generalist share: cards, weights, tensors, sessions, the thread."""

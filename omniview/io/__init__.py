@@ -1,1 +1,1 @@
-"""Files in and out. Orientation, photometric interpretation, axis order and spacing are settled here, once."""
+"""Files in and out. Orientation, photometric interpretation, axis order and spacing are settled here."""
