@@ -1,0 +1,139 @@
+"""THE engine: image + task + segmenters -> Case. The viewer, the command line, batches and embedders call it.
+
+All segmenters start at once. Each result or failure yields a new Case with fusion and scores recomputed in a
+thread, so that the specialist's mask is on screen long before a cloud answers, and a dead cloud changes nothing
+but a badge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from omniview.core.case import Case, Failure, ScoreTable, Scores, Truth
+from omniview.core.fusion import SAFE_DEFAULT, Calibration, fuse
+from omniview.core.image import BoolArray, Image
+from omniview.core.metrics import score
+from omniview.core.prediction import Prediction
+from omniview.core.segmenter import Segmenter
+from omniview.core.task import Task
+from omniview.errors import OmniViewError, SizeMismatch
+
+__all__ = ["FUSED", "analyse", "with_truth"]
+
+FUSED = "fused"
+"""Name of the fused mask's row beside the roles in a Case's scores."""
+
+_log = logging.getLogger(__name__)
+
+
+async def analyse(
+    image: Image,
+    task: Task,
+    segmenters: Sequence[Segmenter],
+    *,
+    truth: Truth | None = None,
+    calibration: Calibration = SAFE_DEFAULT,
+    on_update: Callable[[Case], None] | None = None,
+) -> Case:
+    """Run all segmenters at once and put their answers together as they come.
+
+    Cancelling the task that awaits this cancels every segmenter and waits until each has let go.
+
+    Args:
+        image: the image.
+        task: what is looked for.
+        segmenters: at most one for each role.
+        truth: the reference segmentation, at the image's own size.
+        calibration: the fusion's parameters.
+        on_update: called on the event loop's thread with each new Case: first the empty one, then after each
+            result or failure.
+
+    Returns:
+        The Case after the last result; failures are in it, they are not raised.
+
+    Raises:
+        SizeMismatch: the truth is of another size than the image.
+        ValueError: two segmenters of one role.
+    """
+    roles = tuple(s.role for s in segmenters)
+    if len(set(roles)) != len(roles):
+        raise ValueError(f"analyse: segmenters must be at most one a role, got {roles}")
+    _check_size(image, task, truth)
+    case = Case(image, task, truth=truth, pending=roles)
+    notify = on_update or (lambda _: None)
+    notify(case)
+    running = {asyncio.create_task(s.segment(image, task), name=f"segment {s.name}"): s for s in segmenters}
+    try:
+        while running:
+            finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for one in finished:
+                case = _add(case, running.pop(one), one)
+            case = await asyncio.to_thread(_complete, case, calibration)
+            notify(case)
+    finally:
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    return case
+
+
+def with_truth(case: Case, truth: Truth | None) -> Case:
+    """The same case against another reference, scored anew. Blocks: call it in a thread.
+
+    Raises:
+        SizeMismatch: the truth is of another size than the image.
+    """
+    _check_size(case.image, case.task, truth)
+    case = replace(case, truth=truth)
+    return replace(case, scores=_scores(case))
+
+
+def _check_size(image: Image, task: Task, truth: Truth | None) -> None:
+    expected = (len(task.labels), *image.shape)
+    if truth is not None and truth.mask.shape != expected:
+        (k, y, x), (height, width) = truth.mask.shape, image.shape
+        raise SizeMismatch(
+            f"The ground truth is {x}x{y} with {k} label(s), the image is {width}x{height} with {expected[0]}.",
+            "Choose the mask that belongs to this image.",
+        )
+
+
+def _add(case: Case, segmenter: Segmenter, finished: asyncio.Task[Prediction]) -> Case:
+    """The case with what `segmenter` gave: a prediction, or the reason why there is none."""
+    pending = tuple(role for role in case.pending if role != segmenter.role)
+    try:
+        prediction = finished.result()
+        return replace(case, predictions=(*case.predictions, prediction), pending=pending)
+    except OmniViewError as error:
+        failure = Failure(segmenter.name, segmenter.role, error.message, error.next_step)
+    except asyncio.CancelledError:
+        failure = Failure(segmenter.name, segmenter.role, "It was cancelled.", "Analyse again.")
+    except Exception as error:  # noqa: BLE001 - a defect in one model must not take the other's mask away
+        _log.error("defect in %s", segmenter.name, exc_info=error)
+        reason = f"A defect in OmniView or the model ({type(error).__name__})."
+        failure = Failure(segmenter.name, segmenter.role, reason, "See the log, and report it.")
+    return replace(case, failures=(*case.failures, failure), pending=pending)
+
+
+def _complete(case: Case, calibration: Calibration) -> Case:
+    if not case.predictions:
+        return case
+    case = replace(case, fusion=fuse(case.predictions, calibration))
+    return replace(case, scores=_scores(case))
+
+
+def _scores(case: Case) -> ScoreTable:
+    if case.truth is None:
+        return {}
+    masks: dict[str, BoolArray] = {p.role: p.mask for p in case.predictions}
+    if case.fusion is not None:
+        masks[FUSED] = case.fusion.mask
+    return {name: _score(mask, case) for name, mask in masks.items()}
+
+
+def _score(mask: BoolArray, case: Case) -> Scores:
+    assert case.truth is not None
+    return score(mask, case.truth.mask, spacing_mm=case.image.spacing_mm)

@@ -1,0 +1,164 @@
+"""What a person has chosen, frozen: a TOML file under OmniView's home, overridden by the environment.
+
+API keys are never part of it: they live in the environment or in the operating system's keyring.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from omniview.errors import OutputError, SettingsError
+
+__all__ = ["Device", "GeminiSettings", "Omnimodel", "Settings", "api_key", "home"]
+
+Omnimodel: TypeAlias = Literal["none", "builtin", "gemini"]
+Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+
+_KEY_VARIABLES = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY")}
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+
+def home() -> Path:
+    """Where settings, models, consents and logs live: `OMNIVIEW_HOME`, else the platform's own place."""
+    if chosen := os.environ.get("OMNIVIEW_HOME"):
+        return Path(chosen)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("omniview", appauthor=False))
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GeminiSettings(_Frozen):
+    """How Gemini is asked. Model ids move, so nothing about one is built in elsewhere.
+
+    Attributes:
+        model: model id as the API has it.
+        api_version: version of the REST interface.
+        base_url: another endpoint, e.g. a loopback server or a hospital's proxy; None for Google's own.
+        timeout_s: deadline of one call in seconds, retries included.
+        thinking_level: for models of the 3.x family; excludes `thinking_budget`.
+        thinking_budget: for models of the 2.5 family, in tokens; 0 turns thinking off.
+        max_side: longer side in pixels of the picture that is sent.
+        max_output_tokens: limit of one answer; too small a limit truncates masks.
+        price_in: US dollars per million tokens sent, or None if unknown.
+        price_out: US dollars per million tokens received, or None if unknown.
+    """
+
+    model: str = "gemini-3-flash-preview"
+    api_version: str = "v1beta"
+    base_url: str | None = None
+    timeout_s: float = Field(default=60.0, gt=0, le=600)
+    thinking_level: str | None = None
+    thinking_budget: int | None = Field(default=None, ge=-1)
+    max_side: int = Field(default=1024, ge=64, le=4096)
+    max_output_tokens: int = Field(default=32768, ge=256)
+    price_in: float | None = Field(default=None, ge=0)
+    price_out: float | None = Field(default=None, ge=0)
+
+    @field_validator("thinking_budget")
+    @classmethod
+    def _one_way_of_thinking(cls, budget: int | None, info: object) -> int | None:
+        # the API answers 400 if both are sent
+        if budget is not None and getattr(info, "data", {}).get("thinking_level") is not None:
+            raise ValueError("set thinking_level or thinking_budget, not both")
+        return budget
+
+
+class Settings(_Frozen):
+    """Everything that can be chosen.
+
+    Attributes:
+        omnimodel: who gives the second opinion.
+        offline: no socket is opened at all.
+        answers: how often a cloud omnimodel is asked for one image.
+        views: test-time augmentations of the specialist; 1 is fastest.
+        device: where local models run; "auto" takes CUDA where it really runs.
+        threads: threads of one inference; 0 leaves one core to the window.
+        gemini: how Gemini is asked.
+    """
+
+    omnimodel: Omnimodel = "builtin"
+    offline: bool = False
+    answers: int = Field(default=3, ge=1, le=16)
+    views: int = Field(default=8, ge=1, le=8)
+    device: Device = "auto"
+    threads: int = Field(default=0, ge=0, le=256)
+    gemini: GeminiSettings = GeminiSettings()
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Self:
+        """Settings of `folder` (default: `home()`), with the environment on top.
+
+        Raises:
+            SettingsError: the file is not TOML, or a value breaks a rule; the message names it.
+        """
+        path = (folder or home()) / "settings.toml"
+        try:
+            values = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            values = {}
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(
+                f"The settings file {path} cannot be read ({error}).", "Mend or delete it."
+            ) from error
+        offline = os.environ.get("OMNIVIEW_OFFLINE")
+        if offline is not None:
+            if offline.lower() not in _TRUE | _FALSE:
+                # an unclear wish for privacy must not end in a connection
+                raise SettingsError(f"OMNIVIEW_OFFLINE is {offline!r}.", "Set it to 1 or 0.")
+            values["offline"] = offline.lower() in _TRUE
+        if url := os.environ.get("GOOGLE_GEMINI_BASE_URL"):
+            values["gemini"] = {**values.get("gemini", {}), "base_url": url}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise SettingsError(
+                f"The setting {where} in {path} is not valid: {first['msg']}.",
+                "Correct it or remove the line.",
+            ) from error
+
+    def save(self, folder: Path | None = None) -> None:
+        """Write the TOML file, whole or not at all.
+
+        Raises:
+            OutputError: it could not be written.
+        """
+        import tomli_w
+
+        path = (folder or home()) / "settings.toml"
+        part = path.with_suffix(".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(tomli_w.dumps(self.model_dump(exclude_none=True)), "utf-8")
+            part.replace(path)
+        except OSError as error:
+            raise OutputError(
+                f"The settings could not be saved ({error.strerror}).", f"Make {path.parent} writable."
+            ) from error
+
+
+def api_key(provider: str) -> str | None:
+    """The key of a provider from the environment, else from the OS keyring; None if there is none.
+
+    Blocks while the keyring asks a person to unlock it: call it off the UI thread.
+    """
+    for variable in _KEY_VARIABLES[provider]:
+        if key := os.environ.get(variable, "").strip():
+            return key
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        return keyring.get_password("omniview", provider) or None
+    except KeyringError:  # no keyring service on this machine: the same as no key
+        return None
