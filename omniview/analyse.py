@@ -1,8 +1,8 @@
 """THE engine: image + task + segmenters -> Case. The viewer, the command line, batches and embedders call it.
 
-All segmenters start at once. Each result or failure yields a new Case with fusion and scores recomputed in a
-thread, so that the specialist's mask is on screen long before a cloud answers, and a dead cloud changes nothing
-but a badge.
+All segmenters start at once. Each result or failure yields a new Case with fusion and scores recomputed in
+a thread, so that the specialist's mask is on screen long before a cloud answers, and a dead cloud changes
+nothing but a badge.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from omniview.core.case import Case, Failure, ScoreTable, Scores, Truth
+from omniview.core.case import Case, Failure, Scores, ScoreTable, Truth
 from omniview.core.fusion import SAFE_DEFAULT, Calibration, fuse
 from omniview.core.image import BoolArray, Image
 from omniview.core.metrics import score
@@ -96,7 +96,7 @@ def _check_size(image: Image, task: Task, truth: Truth | None) -> None:
     if truth is not None and truth.mask.shape != expected:
         (k, y, x), (height, width) = truth.mask.shape, image.shape
         raise SizeMismatch(
-            f"The ground truth is {x}x{y} with {k} label(s), the image is {width}x{height} with {expected[0]}.",
+            f"The ground truth is {x}x{y}, {k} label(s); the image is {width}x{height}, {expected[0]} label(s).",
             "Choose the mask that belongs to this image.",
         )
 
@@ -108,7 +108,9 @@ def _add(case: Case, segmenter: Segmenter, finished: asyncio.Task[Prediction]) -
         prediction = finished.result()
         return replace(case, predictions=(*case.predictions, prediction), pending=pending)
     except OmniViewError as error:
-        failure = Failure(segmenter.name, segmenter.role, error.message, error.next_step)
+        failure = Failure(
+            segmenter.name, segmenter.role, error.message, error.next_step, type(error).__name__
+        )
     except asyncio.CancelledError:
         failure = Failure(segmenter.name, segmenter.role, "It was cancelled.", "Analyse again.")
     except Exception as error:  # noqa: BLE001 - a defect in one model must not take the other's mask away

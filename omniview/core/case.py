@@ -51,12 +51,21 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A model that gave no usable mask, and why, in words; never fused as "no lesion"."""
+    """A model that gave no usable mask, and why, in words; never fused as "no lesion".
+
+    Attributes:
+        model: name of the model.
+        role: which side of the fusion is missing.
+        reason: the cause, in words.
+        next_step: what a person can do about it; empty if nothing.
+        kind: name of the error's class (see errors.py), so that a badge can tell refused from unusable.
+    """
 
     model: str
     role: Role
     reason: str
     next_step: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
