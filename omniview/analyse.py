@@ -96,7 +96,7 @@ def _check_size(image: Image, task: Task, truth: Truth | None) -> None:
     if truth is not None and truth.mask.shape != expected:
         (k, y, x), (height, width) = truth.mask.shape, image.shape
         raise SizeMismatch(
-            f"The ground truth is {x}x{y}, {k} label(s); the image is {width}x{height}, {expected[0]} label(s).",
+            f"The ground truth is {x}x{y} with {k} label(s), the image {width}x{height} with {expected[0]}.",
             "Choose the mask that belongs to this image.",
         )
 

@@ -1,0 +1,167 @@
+"""Settings + cards -> segmenters: the one place that knows every kind of model.
+
+The app, the command line and batch workers call it and hand the result on, so that nothing below imports it.
+A model that cannot run (no key, offline, a broken card) still becomes a segmenter, one that says so when asked:
+what is missing is always shown, and the other model goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import get_args
+
+from omniview import resources
+from omniview.core.image import Image
+from omniview.core.prediction import Prediction, Role
+from omniview.core.recognise import Recogniser
+from omniview.core.segmenter import Segmenter
+from omniview.core.task import TASKS, Task
+from omniview.errors import CardError, MissingKey, NotAllowed, OmniViewError, SettingsError
+from omniview.inference.card import Card, GeneralistCard, SpecialistCard, find_cards
+from omniview.inference.worker import InferenceThread
+from omniview.omnimodel.airlock import Airlock
+from omniview.omnimodel.audit import Audit
+from omniview.omnimodel.gemini import GeminiSegmenter
+from omniview.omnimodel.promptable import BuiltinGeneralist
+from omniview.settings import Omnimodel, Settings, api_key, home
+from omniview.specialists.onnx_specialist import OnnxSpecialist
+
+__all__ = ["Composer", "Unavailable", "model_folders"]
+
+
+def model_folders() -> tuple[Path, ...]:
+    """Where model cards are looked for: what ships with OmniView, then the user's own."""
+    return resources.path("models"), home() / "models"
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A model that cannot run, with the reason: asked for a mask, it raises that."""
+
+    name: str
+    role: Role
+    error: OmniViewError
+
+    async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
+        """Raise the reason."""
+        raise self.error
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class Composer:
+    """Builds segmenters on demand and keeps them until `close`; safe to call from several threads.
+
+    Args:
+        settings: what the person has chosen.
+        consent: whether `--consent` was given, so that pixels may leave for this session.
+    """
+
+    def __init__(self, settings: Settings, *, consent: bool = False) -> None:
+        self._settings = settings
+        self._consent = consent
+        self._thread = InferenceThread()
+        self._built: dict[tuple[str, ...], Segmenter] = {}
+        self._cards: tuple[Card, ...] | None = None
+        self._recogniser: Recogniser | None = None
+        self._lock = Lock()
+
+    def tasks(self) -> Mapping[str, Task]:
+        """The tasks that can be chosen."""
+        return TASKS
+
+    def omnimodels(self) -> tuple[str, ...]:
+        """The omnimodels that can be chosen."""
+        return get_args(Omnimodel)
+
+    def recognise(self, image: Image) -> Task | None:
+        """The task that an image belongs to, or None if that is not clear."""
+        with self._lock:
+            if self._recogniser is None:
+                text = resources.path("recognise.json").read_text("utf-8")
+                self._recogniser = Recogniser.from_json(json.loads(text))
+            recogniser = self._recogniser
+        name = recogniser.recognise(image).task
+        return None if name is None else self.tasks()[name]
+
+    def segmenters(self, task: Task, omnimodel: str, offline: bool) -> tuple[Segmenter, ...]:
+        """The specialist of `task`, and the omnimodel of that name unless it is "none".
+
+        Raises:
+            SettingsError: there is no omnimodel of that name.
+        """
+        builders: Mapping[str, Callable[[], Segmenter]] = {
+            "builtin": self._generalist,
+            "gemini": lambda: self._gemini(offline),
+        }
+        if omnimodel != "none" and omnimodel not in builders:
+            raise SettingsError(
+                f"There is no omnimodel {omnimodel!r}.", f"Choose one of {', '.join(self.omnimodels())}."
+            )
+        chosen = [self._get(("specialist", task.name), "specialist", lambda: self._specialist(task))]
+        if omnimodel != "none":
+            key = (omnimodel, str(offline))
+            chosen.append(self._get(key, "omnimodel", builders[omnimodel]))
+        return tuple(chosen)
+
+    async def close(self) -> None:
+        """Close every segmenter and end the inference thread."""
+        built, self._built = self._built, {}
+        for segmenter in built.values():
+            await segmenter.close()
+        self._thread.close()
+
+    def _get(self, key: tuple[str, ...], role: Role, build: Callable[[], Segmenter]) -> Segmenter:
+        with self._lock:
+            if key not in self._built:
+                try:
+                    self._built[key] = build()
+                except OmniViewError as error:
+                    return Unavailable(key[-1] if role == "specialist" else key[0], role, error)
+            return self._built[key]
+
+    def _find(self, matches: Callable[[Card], bool], what: str) -> Card:
+        if self._cards is None:
+            self._cards = find_cards(model_folders())
+        # the user's own cards come last, and win
+        found: Sequence[Card] = [card for card in self._cards if matches(card)]
+        if not found:
+            raise CardError(
+                f"No model is installed for {what}.", f"Put a card and its weights into {home()}/models."
+            )
+        return found[-1]
+
+    def _specialist(self, task: Task) -> Segmenter:
+        card = self._find(
+            lambda c: isinstance(c, SpecialistCard) and c.task == task.name, f"the task {task.name}"
+        )
+        assert isinstance(card, SpecialistCard)
+        chosen = self._settings
+        return OnnxSpecialist(
+            card, self._thread, device=chosen.device, threads=chosen.threads, views=chosen.views
+        )
+
+    def _generalist(self) -> Segmenter:
+        card = self._find(lambda c: isinstance(c, GeneralistCard), "the built-in generalist")
+        assert isinstance(card, GeneralistCard)
+        chosen = self._settings
+        return BuiltinGeneralist(card, self._thread, device=chosen.device, threads=chosen.threads)
+
+    def _gemini(self, offline: bool) -> Segmenter:
+        if offline:
+            raise NotAllowed("OmniView is offline, nothing was sent.", "Switch Offline off to ask Gemini.")
+        key = api_key("gemini")
+        if key is None:
+            raise MissingKey(
+                "There is no Gemini API key.", "Set GEMINI_API_KEY, or choose another omnimodel."
+            )
+        airlock = Airlock(home(), offline=offline, consent_given=self._consent)
+        settings = self._settings
+        return GeminiSegmenter(
+            settings.gemini, key, answers=settings.answers, airlock=airlock, audit=Audit(home())
+        )

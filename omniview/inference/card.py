@@ -1,0 +1,212 @@
+"""A model card: all that has to be known to run a network and to judge it, in a TOML file beside its weights.
+
+A new model is a new card; nothing is registered in code. Fields that only people read (data, figures, limits,
+training) are kept as they stand.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from omniview.core.geometry import View
+from omniview.core.image import Modality
+from omniview.core.quality import QualityTable
+from omniview.errors import CardError
+
+__all__ = ["Card", "GeneralistCard", "InputSpec", "OutputSpec", "SpecialistCard", "find_cards", "read_card"]
+
+_SHA256 = r"^[0-9a-f]{64}$"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputSpec(_Frozen):
+    """How an image becomes the network's input.
+
+    Attributes:
+        geometry: "stretch" to `size`, "letterbox" into `size` (aspect kept, padded with 0), or "tile" (scaled
+            until the longer side is `long_side` where given, then overlapping tiles of `size`, blended).
+        size: (rows, columns) of one network input, pixels.
+        long_side: pixels, for "tile" only.
+        overlap: of neighbouring tiles, pixels, for "tile" only.
+        channels: 3, or 1 for the luma of the RGB image.
+        mean: per channel, of pixels scaled to [0,1].
+        std: per channel; x becomes (x - mean) / std.
+    """
+
+    geometry: Literal["stretch", "letterbox", "tile"]
+    size: tuple[int, int]
+    long_side: int | None = Field(default=None, ge=32)
+    overlap: int = Field(default=0, ge=0)
+    channels: Literal[1, 3] = 3
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(f"mean and std must have {self.channels} value(s) each")
+        if min(self.std) <= 0:
+            raise ValueError("std must be positive")
+        if min(self.size) < 16:
+            raise ValueError("size must be at least 16x16")
+        if self.geometry != "tile" and (self.long_side is not None or self.overlap):
+            raise ValueError("long_side and overlap belong to geometry = 'tile'")
+        if 2 * self.overlap > min(self.size):
+            raise ValueError("overlap must be at most half of a tile")
+        return self
+
+
+class OutputSpec(_Frozen):
+    """What the network's numbers mean.
+
+    Attributes:
+        activation: "logits", or "probability" if the graph ends in a sigmoid.
+        temperature: logits are divided by it.
+        threshold: the probability at which the network's mask is best; it becomes 0.5.
+    """
+
+    activation: Literal["logits", "probability"] = "logits"
+    temperature: float = Field(default=1.0, gt=0)
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+
+
+class _Views(_Frozen):
+    names: tuple[str, ...] = ("identity",)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if not self.names or self.names[0] != "identity":
+            raise ValueError("the first view must be identity, so that one view means the image as it is")
+        for name in self.names:
+            View.parse(name)
+        return self
+
+
+class _Quality(_Frozen):
+    confidence: tuple[float, ...]
+    dice: tuple[float, ...]
+    half_width: float = Field(ge=0, le=1)
+
+    def table(self) -> QualityTable:
+        return QualityTable(self.confidence, self.dice, self.half_width)
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        self.table()
+        return self
+
+
+class _CardFields(_Frozen):
+    """What both kinds of card have. `folder` is where the card was read from, not a field of the file."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: str = Field(min_length=1)
+    version: str
+    parameters: int = Field(gt=0)
+    input: InputSpec
+    views: _Views = _Views()
+    training: Mapping[str, Any] = Field(default_factory=dict)
+    data: tuple[Mapping[str, Any], ...] = ()
+    figures: tuple[Mapping[str, Any], ...] = ()
+    limits: Mapping[str, Any] = Field(default_factory=dict)
+    folder: Path = Field(default=Path(), exclude=True)
+
+
+class SpecialistCard(_CardFields):
+    """A network for one task.
+
+    Attributes:
+        task: the task's name.
+        modality: what kind of image it was trained on.
+        labels: K label names, in the order of the output's channels.
+        weights: file name of the ONNX model, beside the card.
+        sha256: of that file, lower-case hex.
+        output: what the numbers mean.
+        quality: table from soft-Dice confidence to predicted Dice, or None if not calibrated.
+    """
+
+    kind: Literal["specialist"]
+    task: str
+    modality: Modality
+    labels: tuple[str, ...] = Field(min_length=1)
+    weights: str
+    sha256: str = Field(pattern=_SHA256)
+    output: OutputSpec = OutputSpec()
+    quality: _Quality | None = None
+
+
+class _TaskSpec(OutputSpec):
+    quality: _Quality | None = None
+
+
+class _Prompt(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    click_sigma: float = Field(gt=0)
+
+
+class GeneralistCard(_CardFields):
+    """One promptable network for several tasks, in two halves.
+
+    Attributes:
+        tasks: per task, in the order of the decoder's one-hot input: temperature, threshold, quality.
+        encoder: ONNX file: image (1,3,S,S) -> features.
+        decoder: ONNX file: features, prompts (1,4,S,S), task (1,T) -> logits (1,1,S,S).
+        prompt: how prompts are drawn: `click_sigma`, pixels of the network's input.
+    """
+
+    kind: Literal["generalist"]
+    tasks: Mapping[str, _TaskSpec]
+    encoder: str
+    encoder_sha256: str = Field(pattern=_SHA256)
+    decoder: str
+    decoder_sha256: str = Field(pattern=_SHA256)
+    prompt: _Prompt
+
+
+Card: TypeAlias = SpecialistCard | GeneralistCard
+_ADAPTER: TypeAdapter[Card] = TypeAdapter(Annotated[Card, Field(discriminator="kind")])
+
+
+def read_card(path: Path) -> Card:
+    """Read and check one card.
+
+    Raises:
+        CardError: not readable, not TOML, or a field that breaks a rule; the message names it.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+        return _ADAPTER.validate_python({**values, "folder": path.parent})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CardError(
+            f"The model card {path.name} cannot be read ({error}).", "Restore or remove it."
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in ("specialist", "generalist"))
+        raise CardError(
+            f"The model card {path.name} is not valid at {where or 'kind'}: {first['msg']}.",
+            "Correct that field; the other cards show the form.",
+        ) from error
+
+
+def find_cards(folders: Iterable[Path]) -> tuple[Card, ...]:
+    """All cards in `folders` in order of file name; a later folder's card replaces one of the same name.
+
+    Raises:
+        CardError: one of them is not valid.
+    """
+    cards: dict[str, Card] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.toml")):
+            card = read_card(path)
+            cards[card.name] = card
+    return tuple(cards.values())

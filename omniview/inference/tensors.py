@@ -1,0 +1,67 @@
+"""Image <-> network input, as the card says: placed, normalised, and back with the exact inverse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from omniview.core.geometry import Placement, letterbox, rescale, stretch
+from omniview.core.image import FloatArray, UInt8Array
+from omniview.core.tiling import Tiling, tiles
+from omniview.inference.card import InputSpec
+
+__all__ = ["Prepared", "prepare", "to_nchw"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """An image cut into network inputs, and the way back.
+
+    Attributes:
+        inputs: (N,h,w,3) uint8; N is 1 unless the card says "tile".
+    """
+
+    inputs: UInt8Array
+    _placement: Placement
+    _tiling: Tiling | None = None
+
+    def restore(self, maps: FloatArray) -> FloatArray:
+        """Maps of the network's inputs, put back to the image's own size.
+
+        Args:
+            maps: (N,K,h,w) float32.
+
+        Returns:
+            (K,Y,X) float32.
+        """
+        whole = maps[0] if self._tiling is None else self._tiling.blend(maps)
+        return self._placement.inverse(whole)
+
+
+def prepare(rgb: UInt8Array, spec: InputSpec) -> Prepared:
+    """Place (Y,X,3) uint8 pixels as `spec` says."""
+    if spec.geometry == "stretch":
+        placed, placement = stretch(rgb, spec.size)
+    elif spec.geometry == "letterbox":
+        placed, placement = letterbox(rgb, spec.size)
+    else:
+        placed, placement = rescale(rgb, spec.long_side or max(rgb.shape[:2]))
+        tiling = tiles((placed.shape[0], placed.shape[1]), spec.size, spec.overlap)
+        return Prepared(tiling.cut(placed), placement, tiling)
+    return Prepared(placed[None], placement)
+
+
+def to_nchw(pixels: UInt8Array, spec: InputSpec) -> FloatArray:
+    """(N,h,w,3) uint8 to (N,C,h,w) float32, normalised: (x / 255 - mean) / std for each channel."""
+    if spec.channels == 1:
+        pixels = np.stack([cv2.cvtColor(np.ascontiguousarray(p), cv2.COLOR_RGB2GRAY) for p in pixels])[
+            ..., None
+        ]
+    std = np.array(spec.std, np.float32)
+    gain, offset = np.float32(1 / 255) / std, -np.array(spec.mean, np.float32) / std
+    planes = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)).astype(np.float32)
+    planes *= gain[:, None, None]
+    planes += offset[:, None, None]
+    return planes
