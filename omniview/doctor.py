@@ -1,0 +1,255 @@
+"""What runs where on this machine, and what to install for the rest.
+
+The launcher asks here too, right after an installation, which system libraries Qt still lacks: therefore
+nothing but the standard library is imported at the top, and Qt is only ever loaded in a child process, where
+its habit of aborting the process costs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+__all__ = ["Row", "State", "apt_packages", "missing_libraries", "qt_failure", "report", "wanted_plugins"]
+
+State: TypeAlias = Literal["ok", "missing", "note"]
+
+_TIMEOUT_S = 60
+_OPEN_WINDOWLESS = "from PyQt6.QtWidgets import QApplication; QApplication([])"
+
+# What Qt's libraries and platform plugins link to and its wheel leaves to the system -> Debian's package.
+_PACKAGES = {
+    "libEGL.so.1": "libegl1",
+    "libGL.so.1": "libgl1",
+    "libGLX.so.0": "libglx0",
+    "libGLdispatch.so.0": "libglvnd0",
+    "libX11-xcb.so.1": "libx11-xcb1",
+    "libX11.so.6": "libx11-6",
+    "libdbus-1.so.3": "libdbus-1-3",
+    "libexpat.so.1": "libexpat1",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libfreetype.so.6": "libfreetype6",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+    "libstdc++.so.6": "libstdc++6",
+    "libwayland-client.so.0": "libwayland-client0",
+    "libwayland-cursor.so.0": "libwayland-cursor0",
+    "libwayland-egl.so.1": "libwayland-egl1",
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-image.so.0": "libxcb-image0",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-randr.so.0": "libxcb-randr0",
+    "libxcb-render-util.so.0": "libxcb-render-util0",
+    "libxcb-render.so.0": "libxcb-render0",
+    "libxcb-shape.so.0": "libxcb-shape0",
+    "libxcb-shm.so.0": "libxcb-shm0",
+    "libxcb-sync.so.1": "libxcb-sync1",
+    "libxcb-util.so.1": "libxcb-util1",
+    "libxcb-xfixes.so.0": "libxcb-xfixes0",
+    "libxcb-xkb.so.1": "libxcb-xkb1",
+    "libxcb.so.1": "libxcb1",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+    "libxkbcommon.so.0": "libxkbcommon0",
+    "libz.so.1": "zlib1g",
+    "libzstd.so.1": "libzstd1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One finding.
+
+    Attributes:
+        what: the part, a few words.
+        state: "ok"; "missing" if something that OmniView offers will not work; "note" for everything else.
+        detail: what was found.
+        next_step: what to do about it; empty if nothing.
+    """
+
+    what: str
+    state: State
+    detail: str
+    next_step: str = ""
+
+
+def report() -> list[Row]:
+    """Look at this machine: nothing is changed, no connection is made, no key is shown.
+
+    Takes about a second, because Qt and every model that ships are really started.
+    """
+    return [*_python(), *_qt(), *_models(), *_omnimodel(), *_files()]
+
+
+def wanted_plugins(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Qt platform plugins that a start in this environment uses: offscreen, and that of a screen if any."""
+    if not sys.platform.startswith("linux"):
+        return ("offscreen",)
+    if environment.get("DISPLAY"):
+        return "offscreen", "xcb"
+    return ("offscreen", "wayland") if environment.get("WAYLAND_DISPLAY") else ("offscreen",)
+
+
+def missing_libraries(plugins: Iterable[str]) -> tuple[str, ...]:
+    """System libraries that Qt's widgets and these platform plugins need and the linker cannot find.
+
+    Asks `ldd`, so that the answer is about this Qt on this machine rather than a list written down once.
+    Empty off Linux, where Qt's wheels bring everything, and where there is no `ldd`.
+
+    Args:
+        plugins: such as "offscreen" and "xcb".
+    """
+    ldd, spec = shutil.which("ldd"), find_spec("PyQt6")
+    if not sys.platform.startswith("linux") or ldd is None or spec is None:
+        return ()
+    package = Path(next(iter(spec.submodule_search_locations or [""])))
+    folder = package / "Qt6" / "plugins" / "platforms"
+    files = [folder / f"libq{plugin}.so" for plugin in plugins]
+    files += sorted(package.glob("QtWidgets*.so"))
+    answer = subprocess.run(  # noqa: S603  # a fixed program on files of an installed package
+        [ldd, *map(str, files)], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+    )
+    lines = (line.split() for line in answer.stdout.splitlines())
+    return tuple(sorted({words[0] for words in lines if words[1:] == ["=>", "not", "found"]}))
+
+
+def apt_packages(libraries: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Debian's packages that hold these libraries, and the libraries for which none is known."""
+    names = list(libraries)
+    packages = sorted({_PACKAGES[name] for name in names if name in _PACKAGES})
+    return tuple(packages), tuple(name for name in names if name not in _PACKAGES)
+
+
+def qt_failure() -> str | None:
+    """Why Qt does not start without a window, or None if it does. Starts it in a child process."""
+    try:
+        child = subprocess.run(  # noqa: S603  # this very Python on our own line
+            [sys.executable, "-c", _OPEN_WINDOWLESS],
+            env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it did not start within {_TIMEOUT_S} s"
+    if child.returncode == 0:
+        return None
+    return (child.stderr.strip().splitlines() or [f"it ended with status {child.returncode}"])[-1]
+
+
+def _python() -> Iterator[Row]:
+    yield Row(
+        "Python",
+        "ok",
+        f"{platform.python_version()} on {platform.platform(terse=True)}, {os.cpu_count()} cores",
+    )
+    for name, what in (
+        ("torch", "needed to train and to run PyTorch models"),
+        ("SimpleITK", "needed for volumes (NIfTI, MHA)"),
+        ("pylibjpeg-libjpeg", "needed for JPEG-compressed DICOM"),
+        ("pylibjpeg-openjpeg", "needed for JPEG 2000 DICOM"),
+        ("pylibjpeg-rle", "needed for RLE-compressed DICOM"),
+    ):
+        try:
+            yield Row(name, "ok", version(name))
+        except PackageNotFoundError:
+            yield Row(name, "missing", what, f"Install it: python -m pip install {name}")
+
+
+def _qt() -> Iterator[Row]:
+    if getattr(sys, "frozen", False):
+        yield Row("Qt", "note", "part of this app; it cannot be tried apart from it")
+        return
+    plugins = wanted_plugins(os.environ)
+    lacking = missing_libraries(plugins)
+    failure = None if lacking else qt_failure()
+    if lacking:
+        packages, unknown = apt_packages(lacking)
+        step = f"sudo apt-get install {' '.join(packages)}" if packages else ""
+        if unknown:
+            step = f"{step} Find the packages that hold {', '.join(unknown)}.".strip()
+        yield Row("Qt", "missing", f"system libraries: {', '.join(lacking)}", step)
+    elif failure:
+        yield Row("Qt", "missing", failure, "Install OmniView again: python3 installer/launch.py")
+    else:
+        yield Row("Qt", "ok", f"{version('PyQt6-Qt6')}, platforms {', '.join(plugins)}")
+    if sys.platform.startswith("linux") and plugins == ("offscreen",):
+        yield Row("Display", "note", "none: windows are rendered to files only", "Use --screenshot.")
+
+
+def _models() -> Iterator[Row]:
+    from omniview import resources
+    from omniview.errors import OmniViewError
+    from omniview.inference.card import GeneralistCard, find_cards
+    from omniview.inference.session import open_session
+    from omniview.inference.weights import verified
+    from omniview.settings import Settings
+
+    try:
+        settings = Settings.load()
+        cards = find_cards([resources.path("models")])
+    except OmniViewError as error:
+        yield Row("Models", "missing", error.message, error.next_step)
+        return
+    if not cards:
+        yield Row("Models", "missing", "no model card is installed", "Install OmniView again.")
+    for card in cards:
+        files = (
+            [(card.encoder, card.encoder_sha256), (card.decoder, card.decoder_sha256)]
+            if isinstance(card, GeneralistCard)
+            else [(card.weights, card.sha256)]
+        )
+        what = f"{card.kind.capitalize()} {card.name}"
+        try:
+            sessions = [
+                open_session(
+                    verified(card.folder / name, digest), device=settings.device, threads=settings.threads
+                )
+                for name, digest in files
+            ]
+        except OmniViewError as error:
+            yield Row(what, "missing", error.message, error.next_step)
+            continue
+        where, why = sessions[0].provider, sessions[0].fallback
+        yield Row(what, "note" if why else "ok", f"runs on {where}" + (f" ({why})" if why else ""))
+
+
+def _omnimodel() -> Iterator[Row]:
+    from omniview.errors import OmniViewError
+    from omniview.settings import Settings, api_key
+
+    try:
+        settings = Settings.load()
+    except OmniViewError as error:
+        yield Row("Settings", "missing", error.message, error.next_step)
+        return
+    yield Row("Omnimodel", "ok", settings.omnimodel + (", offline" if settings.offline else ""))
+    if api_key("gemini"):
+        yield Row("Gemini", "ok", f"a key is set, model {settings.gemini.model}")
+    else:
+        chosen = settings.omnimodel == "gemini"
+        yield Row("Gemini", "missing" if chosen else "note", "no API key", "Set GEMINI_API_KEY to use it.")
+
+
+def _files() -> Iterator[Row]:
+    from omniview.settings import home
+
+    folder = home()
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if os.access(nearest, os.W_OK):
+        free_gb = shutil.disk_usage(nearest).free / 1e9
+        yield Row("Home", "ok", f"{folder}, {free_gb:.0f} GB free")
+    else:
+        yield Row(
+            "Home", "missing", f"{folder} cannot be written", "Set OMNIVIEW_HOME to a folder of your own."
+        )
