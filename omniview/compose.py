@@ -1,8 +1,8 @@
 """Settings + cards -> segmenters: the one place that knows every kind of model.
 
 The app, the command line and batch workers call it and hand the result on, so that nothing below imports it.
-A model that cannot run (no key, offline, a broken card) still becomes a segmenter, one that says so when asked:
-what is missing is always shown, and the other model goes on.
+A model that cannot run (no key, offline, a broken card) still becomes a segmenter, one that says so when
+asked: what is missing is always shown, and the other model goes on.
 """
 
 from __future__ import annotations

@@ -117,15 +117,15 @@ class Settings(_Frozen):
             values["offline"] = offline.lower() in _TRUE
         if url := os.environ.get("GOOGLE_GEMINI_BASE_URL"):
             values["gemini"] = {**values.get("gemini", {}), "base_url": url}
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise SettingsError(
-                f"The setting {where} in {path} is not valid: {first['msg']}.",
-                "Correct it or remove the line.",
-            ) from error
+        return cls._checked(values, str(path))
+
+    def changed(self, **values: object) -> Self:
+        """The same settings with some values replaced and checked.
+
+        Raises:
+            SettingsError: a value breaks a rule.
+        """
+        return self._checked({**self.model_dump(), **values}, "what was asked for")
 
     def save(self, folder: Path | None = None) -> None:
         """Write the TOML file, whole or not at all.
@@ -144,6 +144,17 @@ class Settings(_Frozen):
         except OSError as error:
             raise OutputError(
                 f"The settings could not be saved ({error.strerror}).", f"Make {path.parent} writable."
+            ) from error
+
+    @classmethod
+    def _checked(cls, values: dict[str, object], source: str) -> Self:
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise SettingsError(
+                f"The setting {where} in {source} is not valid: {first['msg']}.", "Correct or remove it."
             ) from error
 
 

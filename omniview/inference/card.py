@@ -142,6 +142,10 @@ class SpecialistCard(_CardFields):
     output: OutputSpec = OutputSpec()
     quality: _Quality | None = None
 
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """(file name, SHA-256) of the weights."""
+        return ((self.weights, self.sha256),)
+
 
 class _TaskSpec(OutputSpec):
     quality: _Quality | None = None
@@ -170,6 +174,10 @@ class GeneralistCard(_CardFields):
     decoder: str
     decoder_sha256: str = Field(pattern=_SHA256)
     prompt: _Prompt
+
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """(file name, SHA-256) of the weights."""
+        return (self.encoder, self.encoder_sha256), (self.decoder, self.decoder_sha256)
 
 
 Card: TypeAlias = SpecialistCard | GeneralistCard

@@ -56,9 +56,10 @@ def prepare(rgb: UInt8Array, spec: InputSpec) -> Prepared:
 def to_nchw(pixels: UInt8Array, spec: InputSpec) -> FloatArray:
     """(N,h,w,3) uint8 to (N,C,h,w) float32, normalised: (x / 255 - mean) / std for each channel."""
     if spec.channels == 1:
-        pixels = np.stack([cv2.cvtColor(np.ascontiguousarray(p), cv2.COLOR_RGB2GRAY) for p in pixels])[
-            ..., None
+        luma = [
+            np.asarray(cv2.cvtColor(np.ascontiguousarray(p), cv2.COLOR_RGB2GRAY), np.uint8) for p in pixels
         ]
+        pixels = np.stack(luma)[..., None]
     std = np.array(spec.std, np.float32)
     gain, offset = np.float32(1 / 255) / std, -np.array(spec.mean, np.float32) / std
     planes = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)).astype(np.float32)

@@ -1,0 +1,100 @@
+"""One file from disk through the engine: for each image on the command line, for each case of a batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from omniview.analyse import analyse
+from omniview.core.case import Case
+from omniview.core.image import Image
+from omniview.core.segmenter import Segmenter
+from omniview.core.task import Task
+from omniview.errors import InputError, SettingsError
+
+__all__ = ["AUTO", "Models", "Question", "analyse_file"]
+
+AUTO = "auto"
+"""The task's name that means: find out from the image."""
+
+
+class Models(Protocol):
+    """What a batch needs of the composer that is handed to it."""
+
+    def tasks(self) -> Mapping[str, Task]:
+        """The tasks that can be chosen."""
+        ...
+
+    def recognise(self, image: Image) -> Task | None:
+        """The task that an image belongs to, or None if that is not clear."""
+        ...
+
+    def segmenters(self, task: Task, omnimodel: str, offline: bool) -> tuple[Segmenter, ...]:
+        """The models for a task."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What every image is asked.
+
+    Attributes:
+        task: a task's name, or "auto".
+        omnimodel: an omnimodel's name, or "none".
+        offline: no socket is opened.
+    """
+
+    task: str = AUTO
+    omnimodel: str = "none"
+    offline: bool = False
+
+    def chosen(self, models: Models) -> Task | None:
+        """The task, or None for "auto".
+
+        Raises:
+            SettingsError: there is no task of that name.
+        """
+        if self.task == AUTO:
+            return None
+        if self.task not in models.tasks():
+            names = ", ".join((AUTO, *models.tasks()))
+            raise SettingsError(f"There is no task {self.task!r}.", f"Choose one of {names}.")
+        return models.tasks()[self.task]
+
+
+async def analyse_file(
+    path: Path, models: Models, question: Question, *, truth: Path | None = None, frame: int = 0
+) -> Case:
+    """Read an image (and its truth), find its task if need be, and analyse it.
+
+    Raises:
+        InputError: image or truth cannot be used, or the task is not clear.
+        SettingsError: the question names what does not exist.
+    """
+    image, task, segmenters = await asyncio.to_thread(_prepare, path, models, question, frame)
+    reference = None
+    if truth is not None:
+        from omniview.io.read import read_truth
+
+        reference = await asyncio.to_thread(read_truth, truth, image, len(task.labels))
+    return await analyse(image, task, segmenters, truth=reference)
+
+
+def _prepare(
+    path: Path, models: Models, question: Question, frame: int
+) -> tuple[Image, Task, Sequence[Segmenter]]:
+    from omniview.io.read import read
+
+    task = question.chosen(models)
+    image = read(path, frame)
+    if task is None:
+        task = models.recognise(image)
+    if task is None:
+        raise InputError(
+            f"What to look for in {path.name} is not clear from the image.",
+            f"Name the task: {', '.join(models.tasks())}.",
+        )
+    return image, task, models.segmenters(task, question.omnimodel, question.offline)

@@ -1,0 +1,218 @@
+"""A folder of images against its ground truth: one row a case and model, written as soon as it is known.
+
+Rows are appended to cases.csv case by case and flushed, so that a killed run leaves what it had finished. One
+bad case is a row with its reason, never a stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from omniview.analyse import FUSED
+from omniview.batch.one import Models, Question, analyse_file
+from omniview.batch.results import unique_stems, write_masks
+from omniview.batch.summary import summarise
+from omniview.core.case import Case
+from omniview.core.metrics import METRICS, is_true_negative
+from omniview.core.prediction import ROLES, Quality
+from omniview.errors import OmniViewError, OutputError
+from omniview.io.pair import Pair
+from omniview.io.write import write_json
+
+__all__ = ["COLUMNS", "Row", "Totals", "score_pairs"]
+
+COLUMNS = (
+    "image",
+    "model",
+    "status",
+    "task",
+    *METRICS,
+    "distance_unit",
+    "true_negative",
+    "quality",
+    "quality_low",
+    "quality_high",
+    "seconds",
+    "reason",
+)
+_IN_FLIGHT = 4
+"""Cases at work at once: enough to overlap reading, inference and scoring, and a bound on memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of cases.csv.
+
+    Attributes:
+        image: path relative to the folder.
+        model: specialist, omnimodel, fused; or `-` where the case failed before any model ran.
+        status: ok; failed (no usable mask); unreadable (image or truth); no truth.
+        values: the other columns.
+    """
+
+    image: str
+    model: str
+    status: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Column name to value, as written to the file."""
+        return {"image": self.image, "model": self.model, "status": self.status, **self.values}
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How a run went.
+
+    Attributes:
+        cases: images that were tried.
+        failed: images of which at least one model gave no mask, or that could not be read.
+        summary: what summary.json holds.
+    """
+
+    cases: int
+    failed: int
+    summary: dict[str, Any]
+
+
+async def score_pairs(
+    pairs: Sequence[Pair],
+    models: Models,
+    question: Question,
+    out: Path,
+    *,
+    masks: bool = False,
+    on_case: Callable[[int, Sequence[Row]], None] | None = None,
+) -> Totals:
+    """Analyse and score every pair; write cases.csv, summary.json and, if asked for, masks/.
+
+    Args:
+        pairs: images with their truths; a pair without one gets a row "no truth".
+        models: where segmenters come from.
+        question: what every image is asked.
+        out: folder for the results; made if missing. An earlier cases.csv in it is replaced.
+        masks: also write the masks of every case into out/masks.
+        on_case: called after each case with its index and rows.
+
+    Raises:
+        OutputError: results cannot be written (what was written so far stays).
+        SettingsError: the question names what does not exist.
+    """
+    question.chosen(models)  # a wrong task is one message, not one row for each image
+    roles = ROLES if question.omnimodel != "none" else ROLES[:1]
+    names = (*roles, FUSED)
+    everything: list[Row] = []
+    failed = 0
+    stems = unique_stems(pair.image for pair in pairs)
+    try:
+        with await asyncio.to_thread(_create, out / "cases.csv") as file:
+            writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+            writer.writeheader()
+            async for index, result in _results(pairs, models, question):
+                rows = _rows(pairs[index].name, result, names)
+                if masks and isinstance(result, Case):
+                    await asyncio.to_thread(write_masks, result, out / "masks", stems[index])
+                for row in rows:
+                    writer.writerow({k: _text(v) for k, v in row.as_dict().items()})
+                _flush(file)
+                everything += rows
+                failed += any(row.status != "ok" for row in rows)
+                if on_case is not None:
+                    on_case(index, rows)
+    except OSError as error:
+        raise OutputError(
+            f"Results cannot be written to {out} ({error.strerror}).",
+            "Free space or choose another folder; finished cases are in cases.csv.",
+        ) from error
+    summary = summarise([row.as_dict() for row in everything], names)
+    write_json(out / "summary.json", summary)
+    return Totals(len(pairs), failed, summary)
+
+
+async def _results(
+    pairs: Sequence[Pair], models: Models, question: Question
+) -> AsyncIterator[tuple[int, Case | OmniViewError]]:
+    """Case or error of each pair in order, with a few at work ahead of the one that is awaited."""
+    waiting: deque[tuple[int, asyncio.Task[Case | OmniViewError]]] = deque()
+    ahead = iter(enumerate(pairs))
+    try:
+        while True:
+            while len(waiting) < _IN_FLIGHT and (following := next(ahead, None)) is not None:
+                index, pair = following
+                waiting.append((index, asyncio.create_task(_result(pair, models, question))))
+            if not waiting:
+                return
+            index, task = waiting[0]
+            result = await task
+            waiting.popleft()
+            yield index, result
+    finally:
+        for _, task in waiting:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in waiting), return_exceptions=True)
+
+
+async def _result(pair: Pair, models: Models, question: Question) -> Case | OmniViewError:
+    try:
+        return await analyse_file(pair.image, models, question, truth=pair.truth)
+    except OmniViewError as error:
+        return error
+
+
+def _rows(image: str, result: Case | OmniViewError, names: Sequence[str]) -> list[Row]:
+    """One row for each model that was to answer; a model without a mask has blank metrics and a reason."""
+    if isinstance(result, OmniViewError):
+        return [Row(image, name, "unreadable", {"reason": str(result)}) for name in names]
+    return [_row(image, result, name) for name in names]
+
+
+def _row(image: str, case: Case, name: str) -> Row:
+    values: dict[str, Any] = {"task": case.task.name}
+    prediction = next((p for p in case.predictions if p.role == name), None)
+    fusion = case.fusion if name == FUSED else None
+    made = fusion or prediction
+    if made is None:
+        causes = [f for f in case.failures if name in (f.role, FUSED)]
+        values["reason"] = " ".join(f"{f.model}: {f.reason}" for f in causes)
+        return Row(image, name, "failed", values)
+    values |= _quality_columns(made.quality)
+    values["seconds"] = prediction.seconds if prediction else max(p.seconds for p in case.predictions)
+    if case.truth is None:
+        values["reason"] = "No ground truth was found."
+        return Row(image, name, "no truth", values)
+    values |= case.scores[name]
+    values["distance_unit"] = "px" if case.image.spacing_mm is None else "mm"
+    values["true_negative"] = is_true_negative(made.mask, case.truth.mask)
+    values["reason"] = " ".join(case.truth.notes)
+    return Row(image, name, "ok", values)
+
+
+def _quality_columns(quality: Quality | None) -> dict[str, Any]:
+    if quality is None:
+        return {}
+    return {"quality": quality.value, "quality_low": quality.low, "quality_high": quality.high}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    return format(value, ".9g") if isinstance(value, float) else str(value)
+
+
+def _create(path: Path) -> TextIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("w", encoding="utf-8", newline="")
+
+
+def _flush(file: TextIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
