@@ -21,7 +21,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import deque
 from pathlib import Path
 
 MINIMUM = (3, 11)
@@ -143,7 +142,7 @@ def install(venv: Path, extras: tuple[str, ...]) -> None:
     command += ["--progress-bar", "off", "--disable-pip-version-check"]
     command += ["--constraint", str(CONSTRAINTS), "--editable", target]
     say("Installing OmniView and what it needs (minutes, the first time)")
-    tail: deque[str] = deque(maxlen=400)
+    lines: list[str] = []
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -154,18 +153,20 @@ def install(venv: Path, extras: tuple[str, ...]) -> None:
         env={**os.environ, "PIP_USER": "0"},  # a person's "always --user" is refused inside an environment
     ) as pip:
         for line in pip.stdout or ():
-            tail.append(line.rstrip())
+            lines.append(line.rstrip())
             if line.startswith(("Collecting ", "Installing collected")) and sys.stderr.isatty():
                 say("  " + line.strip()[:100])
     if pip.returncode != 0:
-        raise SetupError(pip_failure(list(tail)))
+        log = venv / "omniview-setup.log"
+        log.write_text("\n".join(lines), "utf-8")
+        raise SetupError(f"{pip_failure(lines)}\nAll of pip's output is in {log}.")
 
 
 def pip_failure(lines: list[str]) -> str:
-    """What pip's last lines mean for a person."""
+    """What pip's output means for a person, and the lines of it that say so."""
     text = "\n".join(lines)
-    errors = [line for line in lines if line.startswith("ERROR:")] or lines[-5:]
-    shown = "\n".join(f"    {line}" for line in errors)
+    errors = [line.strip() for line in lines if "error:" in line.lower()] or lines
+    shown = "\n".join(f"    {line}" for line in errors[-4:])
     if any(sign in text for sign in _NO_NETWORK):
         cause = "The package index cannot be reached. Connect to a network or set a proxy, then start again."
     elif "No space left on device" in text:
