@@ -1,0 +1,68 @@
+"""Cards are read whole, and a wrong one says which field is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omniview.errors import CardError
+from omniview.inference.card import SpecialistCard, find_cards, read_card
+from tests.networks import write_card, write_specialist
+
+
+def test_a_good_card_is_read(tmp_path: Path) -> None:
+    """Fields arrive as they stand, with the folder that the weights are in."""
+    card = read_card(write_specialist(tmp_path, views={"names": ["identity", "hflip"]}))
+    assert isinstance(card, SpecialistCard)
+    assert card.folder == tmp_path
+    assert card.views.names == ("identity", "hflip")
+    assert [name for name, _ in card.files()] == ["bright.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"task": None}, "task"),
+        ({"sha256": "abc"}, "sha256"),
+        ({"kind": "wizard"}, "kind"),
+        ({"schema": 2}, "schema"),
+        ({"typo": 1}, "typo"),
+        ({"labels": []}, "labels"),
+        ({"input": {"geometry": "stretch", "size": [8, 8]}}, "input"),
+        ({"input": {"geometry": "stretch", "size": [32, 32], "overlap": 4}}, "input"),
+        ({"input": {"geometry": "tile", "size": [32, 32], "overlap": 17}}, "input"),
+        ({"input": {"geometry": "stretch", "size": [32, 32], "mean": [0.5]}}, "input"),
+        ({"input": {"geometry": "stretch", "size": [32, 32], "std": [1.0, 0.0, 1.0]}}, "input"),
+        ({"views": {"names": ["hflip"]}}, "views"),
+        ({"views": {"names": ["identity", "sideways"]}}, "views"),
+        ({"quality": {"confidence": [0.0], "dice": [0.0, 1.0], "half_width": 0.1}}, "quality"),
+        ({"output": {"temperature": 0.0}}, "output.temperature"),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
+    """The message names the field that breaks a rule, and there is a next step."""
+    path = write_specialist(tmp_path, **changes)
+    with pytest.raises(CardError, match=named) as caught:
+        read_card(path)
+    assert caught.value.next_step
+
+
+def test_what_is_not_toml_is_said(tmp_path: Path) -> None:
+    """A damaged card is a CardError, not a parser's traceback."""
+    path = tmp_path / "bad.toml"
+    path.write_text("= nothing")
+    with pytest.raises(CardError, match=r"bad\.toml"):
+        read_card(path)
+    with pytest.raises(CardError):
+        read_card(tmp_path / "absent.toml")
+
+
+def test_a_users_card_replaces_one_of_the_same_name(tmp_path: Path) -> None:
+    """The last folder wins; a missing folder holds no cards."""
+    write_specialist(tmp_path / "shipped", version="1")
+    write_specialist(tmp_path / "own", version="2")
+    write_card(tmp_path / "own", "another")
+    cards = find_cards([tmp_path / "shipped", tmp_path / "own", tmp_path / "none"])
+    assert [(card.name, card.version) for card in cards] == [("bright", "2"), ("another", "1")]

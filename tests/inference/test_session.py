@@ -1,0 +1,46 @@
+"""A session says where it really runs, and why a file cannot be loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from omniview.errors import InferenceError, WeightsError
+from omniview.inference.session import open_session
+from tests.networks import write_brightness
+
+
+def test_the_network_runs_and_names_its_provider(tmp_path: Path) -> None:
+    """On the CPU there is no fallback to explain; the numbers are the network's."""
+    write_brightness(tmp_path / "m.onnx", gain=2.0)
+    session = open_session(tmp_path / "m.onnx", device="cpu", threads=1)
+    assert (session.provider, session.fallback) == ("CPUExecutionProvider", None)
+    assert list(session.inputs) == ["image"]
+    assert session.outputs["logits"][1] == 1
+    (logits,) = session.run({"image": np.full((2, 3, 4, 5), 0.75, np.float32)})
+    np.testing.assert_allclose(logits, 0.5, rtol=1e-6)
+
+
+def test_cuda_asked_for_is_cuda_or_a_reason(tmp_path: Path) -> None:
+    """Asked for CUDA, the session runs there or says why it does not."""
+    write_brightness(tmp_path / "m.onnx")
+    session = open_session(tmp_path / "m.onnx", device="cuda", threads=1)
+    assert (session.provider == "CUDAExecutionProvider") == (session.fallback is None)
+
+
+def test_a_broken_file_is_a_weights_error(tmp_path: Path) -> None:
+    """Neither garbage nor a missing file ends in ONNX Runtime's own exception."""
+    (tmp_path / "m.onnx").write_bytes(b"not a model")
+    for name in ("m.onnx", "absent.onnx"):
+        with pytest.raises(WeightsError, match=name):
+            open_session(tmp_path / name, device="cpu", threads=1)
+
+
+def test_a_wrong_shape_is_an_inference_error(tmp_path: Path) -> None:
+    """What ONNX Runtime refuses is said in words, with the provider."""
+    write_brightness(tmp_path / "m.onnx", size=(8, 8))
+    session = open_session(tmp_path / "m.onnx", device="cpu", threads=1)
+    with pytest.raises(InferenceError, match="CPUExecutionProvider"):
+        session.run({"image": np.zeros((1, 3, 9, 9), np.float32)})

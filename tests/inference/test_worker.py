@@ -1,0 +1,72 @@
+"""Runs queue in one thread, and a cancelled one really stops."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from omniview.inference.session import open_session
+from omniview.inference.worker import InferenceThread, Ticket
+from tests.networks import write_brightness, write_endless
+
+
+@pytest.fixture
+def thread() -> Iterator[InferenceThread]:
+    """A thread that is closed after the test."""
+    one = InferenceThread()
+    yield one
+    one.close()
+
+
+async def test_work_runs_off_the_calling_thread_in_order(thread: InferenceThread) -> None:
+    """All work is done by one other thread, first come first served."""
+    order: list[int] = []
+
+    def work(_: Ticket, index: int) -> int:
+        order.append(index)
+        return threading.get_ident()
+
+    idents = await asyncio.gather(*(thread.run(partial(work, index=index)) for index in range(5)))
+    assert len(set(idents)) == 1
+    assert idents[0] != threading.get_ident()
+    assert order == list(range(5))
+
+
+async def test_a_cancelled_run_stops_and_frees_the_thread(thread: InferenceThread, tmp_path: Path) -> None:
+    """A network that would run for minutes ends when its task is cancelled; the next one gets its turn."""
+    write_endless(tmp_path / "endless.onnx")
+    write_brightness(tmp_path / "quick.onnx")
+    endless = open_session(tmp_path / "endless.onnx", device="cpu", threads=1)
+    quick = open_session(tmp_path / "quick.onnx", device="cpu", threads=1)
+    feeds = {"image": np.zeros((1, 3, 64, 64), np.float32)}
+    started = threading.Event()
+
+    def forever(ticket: Ticket) -> object:
+        started.set()
+        return ticket.run(endless, feeds)
+
+    first = asyncio.create_task(thread.run(forever))
+    queued = asyncio.create_task(thread.run(lambda ticket: ticket.run(endless, feeds)))
+    await asyncio.to_thread(started.wait)
+    await asyncio.sleep(0.05)
+    queued.cancel()
+    first.cancel()
+    results = await asyncio.gather(first, queued, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)
+    assert len(await thread.run(lambda ticket: ticket.run(quick, feeds))) == 1
+
+
+async def test_an_error_reaches_the_caller(thread: InferenceThread) -> None:
+    """What the work raises is raised where it is awaited."""
+
+    def fail(_: Ticket) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await thread.run(fail)

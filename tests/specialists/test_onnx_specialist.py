@@ -1,0 +1,129 @@
+"""A specialist gives calibrated maps at the image's own size and says what really ran."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from omniview.core.image import Image, Modality
+from omniview.core.task import TASKS, Task
+from omniview.errors import InferenceError, OmniViewError, WeightsError
+from omniview.inference.card import SpecialistCard, read_card
+from omniview.inference.worker import InferenceThread
+from omniview.specialists.onnx_specialist import OnnxSpecialist
+from tests.networks import write_card, write_endless, write_specialist
+
+POLYP = TASKS["polyp"]
+
+
+@pytest.fixture
+def thread() -> Iterator[InferenceThread]:
+    """The inference thread, closed after the test."""
+    one = InferenceThread()
+    yield one
+    one.close()
+
+
+def _specialist(path: Path, thread: InferenceThread, **options: Any) -> OnnxSpecialist:
+    card = read_card(path)
+    assert isinstance(card, SpecialistCard)
+    return OnnxSpecialist(card, thread, device="cpu", threads=1, **options)
+
+
+def _half_bright(shape: tuple[int, int] = (50, 80)) -> Image:
+    pixels = np.full((*shape, 3), 40, np.uint8)
+    pixels[:, : shape[1] // 2] = 210
+    return Image(pixels, modality=Modality.ENDOSCOPY, name="half")
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"geometry": "stretch", "size": [32, 32]},
+        {"geometry": "letterbox", "size": [32, 48]},
+        {"geometry": "tile", "size": [32, 32], "overlap": 8},
+    ],
+)
+async def test_the_mask_lies_where_the_image_is_bright(
+    tmp_path: Path, thread: InferenceThread, geometry: dict[str, Any]
+) -> None:
+    """Whatever the geometry and the views, the mask is the bright half, and the views agree."""
+    names = ["identity", "hflip", "vflip", "rot180"]
+    specialist = _specialist(write_specialist(tmp_path, input=geometry, views={"names": names}), thread)
+    prediction = await specialist.segment(_half_bright(), POLYP)
+    assert prediction.mask.shape == (1, 50, 80)
+    assert prediction.mask[0, :, :38].all()
+    assert not prediction.mask[0, :, 42:].any()
+    assert prediction.spread is not None
+    assert prediction.spread[..., :36].max() < 0.02
+    assert prediction.quality is not None
+    provenance = prediction.provenance
+    assert (provenance.provider, provenance.views) == ("CPUExecutionProvider", 4)
+    assert provenance.weights_sha256 == specialist.card.sha256
+    assert prediction.seconds > 0
+
+
+async def test_one_view_has_no_spread_and_is_the_network_itself(
+    tmp_path: Path, thread: InferenceThread
+) -> None:
+    """With the image at the network's size, the map is sigmoid(gain * (brightness - 0.5))."""
+    specialist = _specialist(write_specialist(tmp_path), thread, views=1)
+    pixels = np.linspace(0, 255, 32 * 32).astype(np.uint8).reshape(32, 32, 1).repeat(3, axis=2)
+    prediction = await specialist.segment(Image(pixels), POLYP)
+    expected = 1 / (1 + np.exp(-20 * (pixels[..., 0] / 255.0 - 0.5)))
+    np.testing.assert_allclose(prediction.probability[0], expected, atol=1e-5)
+    assert prediction.spread is not None
+    assert prediction.spread.max() < 1e-3
+
+
+async def test_the_cards_threshold_becomes_one_half(tmp_path: Path, thread: InferenceThread) -> None:
+    """A pixel whose raw probability is the card's threshold ends at 0.5, and temperature keeps the order."""
+    card = write_specialist(tmp_path, output={"threshold": 0.3, "temperature": 2.0})
+    specialist = _specialist(card, thread, views=1)
+    level = 0.5 + np.log(0.3 / 0.7) / 20  # brightness at which the network says 0.3
+    pixels = np.full((32, 32, 3), round(level * 255), np.uint8)
+    prediction = await specialist.segment(Image(pixels), POLYP)
+    assert abs(float(prediction.probability.mean()) - 0.5) < 0.02
+
+
+async def test_changed_weights_are_refused(tmp_path: Path, thread: InferenceThread) -> None:
+    """A file that is not the card's is not run."""
+    path = write_specialist(tmp_path)
+    (tmp_path / "bright.onnx").write_bytes(b"something else")
+    with pytest.raises(WeightsError):
+        await _specialist(path, thread).segment(_half_bright(), POLYP)
+
+
+async def test_a_wrong_number_of_labels_is_said(tmp_path: Path, thread: InferenceThread) -> None:
+    """A network with one output cannot serve a task with two labels."""
+    two = Task("two", Modality.ENDOSCOPY, ("a", "b"), "both")
+    with pytest.raises(InferenceError, match=r"1 label.*2"):
+        await _specialist(write_specialist(tmp_path), thread).segment(_half_bright(), two)
+
+
+async def test_a_network_that_breaks_says_so(tmp_path: Path, thread: InferenceThread) -> None:
+    """A channel count that contradicts the network ends in words, not in a traceback."""
+    card = write_specialist(
+        tmp_path, input={"geometry": "stretch", "size": [32, 32], "channels": 1, "mean": [0.0], "std": [1.0]}
+    )
+    with pytest.raises(OmniViewError) as caught:
+        await _specialist(card, thread).segment(_half_bright(), POLYP)
+    assert caught.value.next_step
+
+
+async def test_cancelling_stops_the_network(tmp_path: Path, thread: InferenceThread) -> None:
+    """A network that would run for minutes lets go of the thread when its task is cancelled."""
+    write_endless(tmp_path / "endless.onnx")
+    endless = _specialist(write_card(tmp_path, "endless"), thread, views=1)
+    quick = _specialist(write_specialist(tmp_path), thread)
+    task = asyncio.create_task(endless.segment(_half_bright(), POLYP))
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await quick.segment(_half_bright(), POLYP)).mask.any()
