@@ -171,7 +171,7 @@ def score(
         bar = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=_say)
         step = bar.add_task("score", total=len(pairs))
 
-        def advance(_index: int, rows: list[Row] | Any) -> None:
+        def advance(_index: int, rows: list[Row]) -> None:
             bar.advance(step)
             for row in rows:
                 if row.status != "ok":
@@ -240,7 +240,10 @@ def models_list() -> None:
     from omniview.inference.card import SpecialistCard, find_cards
 
     table = Table("name", "kind", "task", "parameters", "version")
-    for card in find_cards(model_folders()):
+    found = find_cards(model_folders())
+    for problem in found.problems:
+        _complain(problem)
+    for card in found.cards:
         task = card.task if isinstance(card, SpecialistCard) else ", ".join(card.tasks)
         table.add_row(card.name, card.kind, task, f"{card.parameters:,}", card.version)
     Console(highlight=False).print(table)
@@ -253,8 +256,11 @@ def models_verify() -> None:
     from omniview.inference.card import find_cards
     from omniview.inference.weights import verified
 
-    broken = 0
-    for card in find_cards(model_folders()):
+    found = find_cards(model_folders())
+    for problem in found.problems:
+        _complain(problem)
+    broken = len(found.problems)
+    for card in found.cards:
         for name, sha256 in card.files():
             try:
                 verified(card.folder / name, sha256)

@@ -21,7 +21,7 @@ from omniview.core.recognise import Recogniser
 from omniview.core.segmenter import Segmenter
 from omniview.core.task import TASKS, Task
 from omniview.errors import CardError, MissingKey, NotAllowed, OmniViewError, SettingsError
-from omniview.inference.card import Card, GeneralistCard, SpecialistCard, find_cards
+from omniview.inference.card import Card, Cards, GeneralistCard, SpecialistCard, find_cards
 from omniview.inference.worker import InferenceThread
 from omniview.omnimodel.airlock import Airlock
 from omniview.omnimodel.audit import Audit
@@ -67,7 +67,7 @@ class Composer:
         self._consent = consent
         self._thread = InferenceThread()
         self._built: dict[tuple[str, ...], Segmenter] = {}
-        self._cards: tuple[Card, ...] | None = None
+        self._cards: Cards | None = None
         self._recogniser: Recogniser | None = None
         self._lock = Lock()
 
@@ -129,10 +129,12 @@ class Composer:
         if self._cards is None:
             self._cards = find_cards(model_folders())
         # the user's own cards come last, and win
-        found: Sequence[Card] = [card for card in self._cards if matches(card)]
+        found: Sequence[Card] = [card for card in self._cards.cards if matches(card)]
         if not found:
+            problems = " ".join(problem.message for problem in self._cards.problems)
             raise CardError(
-                f"No model is installed for {what}.", f"Put a card and its weights into {home()}/models."
+                f"No model is installed for {what}. {problems}".strip(),
+                f"Put a card and its weights into {home() / 'models'}.",
             )
         return found[-1]
 

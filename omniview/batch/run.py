@@ -89,7 +89,7 @@ async def score_pairs(
     out: Path,
     *,
     masks: bool = False,
-    on_case: Callable[[int, Sequence[Row]], None] | None = None,
+    on_case: Callable[[int, list[Row]], None] | None = None,
 ) -> Totals:
     """Analyse and score every pair; write cases.csv, summary.json and, if asked for, masks/.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -18,7 +19,16 @@ from omniview.core.image import Modality
 from omniview.core.quality import QualityTable
 from omniview.errors import CardError
 
-__all__ = ["Card", "GeneralistCard", "InputSpec", "OutputSpec", "SpecialistCard", "find_cards", "read_card"]
+__all__ = [
+    "Card",
+    "Cards",
+    "GeneralistCard",
+    "InputSpec",
+    "OutputSpec",
+    "SpecialistCard",
+    "find_cards",
+    "read_card",
+]
 
 _SHA256 = r"^[0-9a-f]{64}$"
 
@@ -206,15 +216,30 @@ def read_card(path: Path) -> Card:
         ) from error
 
 
-def find_cards(folders: Iterable[Path]) -> tuple[Card, ...]:
-    """All cards in `folders` in order of file name; a later folder's card replaces one of the same name.
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """What was found in the model folders.
 
-    Raises:
-        CardError: one of them is not valid.
+    Attributes:
+        cards: in order of folder and file name; a later one has replaced an earlier one of the same name.
+        problems: cards that could not be read, which take no other model away.
     """
+
+    cards: tuple[Card, ...]
+    problems: tuple[CardError, ...]
+
+
+def find_cards(folders: Iterable[Path]) -> Cards:
+    """All cards in `folders`."""
     cards: dict[str, Card] = {}
+    problems: list[CardError] = []
     for folder in folders:
         for path in sorted(folder.glob("*.toml")):
-            card = read_card(path)
+            try:
+                card = read_card(path)
+            except CardError as error:
+                problems.append(error)
+                continue
+            cards.pop(card.name, None)  # so that the replacement stands last
             cards[card.name] = card
-    return tuple(cards.values())
+    return Cards(tuple(cards.values()), tuple(problems))

@@ -60,9 +60,11 @@ def test_what_is_not_toml_is_said(tmp_path: Path) -> None:
 
 
 def test_a_users_card_replaces_one_of_the_same_name(tmp_path: Path) -> None:
-    """The last folder wins; a missing folder holds no cards."""
+    """The last folder wins; a missing folder holds no cards; a broken card takes no other away."""
     write_specialist(tmp_path / "shipped", version="1")
     write_specialist(tmp_path / "own", version="2")
     write_card(tmp_path / "own", "another")
-    cards = find_cards([tmp_path / "shipped", tmp_path / "own", tmp_path / "none"])
-    assert [(card.name, card.version) for card in cards] == [("bright", "2"), ("another", "1")]
+    (tmp_path / "own" / "broken.toml").write_text("= broken")
+    found = find_cards([tmp_path / "shipped", tmp_path / "own", tmp_path / "none"])
+    assert [(card.name, card.version) for card in found.cards] == [("another", "1"), ("bright", "2")]
+    assert [problem.message for problem in found.problems if "broken.toml" in problem.message]

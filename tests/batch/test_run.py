@@ -1,0 +1,139 @@
+"""A folder is scored case by case; what is bad is a row with its reason, never a stop."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from omniview.batch.one import Question
+from omniview.batch.run import Row, score_pairs
+from omniview.core.image import Image
+from omniview.core.segmenter import Segmenter
+from omniview.core.task import TASKS, Task
+from omniview.errors import OutputError, SettingsError, Unreachable
+from omniview.io.pair import pair_folder
+from tests.fakes import OtsuSegmenter
+
+
+class Models:
+    """An Otsu specialist, and an omnimodel that is down for images whose name says so."""
+
+    def tasks(self) -> Mapping[str, Task]:
+        """The built-in tasks."""
+        return TASKS
+
+    def recognise(self, image: Image) -> Task | None:
+        """Never clear."""
+        return None
+
+    def segmenters(self, task: Task, omnimodel: str, offline: bool) -> tuple[Segmenter, ...]:
+        """One or two segmenters."""
+        dead = OtsuSegmenter("cloud", role="omnimodel", error=Unreachable("Down."))
+        return (OtsuSegmenter("own"),) if omnimodel == "none" else (OtsuSegmenter("own"), dead)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twelve good cases with squares of different sizes, and one broken image among them."""
+    images, masks = tmp_path / "set" / "images", tmp_path / "set" / "masks"
+    images.mkdir(parents=True)
+    masks.mkdir()
+    rng = np.random.default_rng(3)
+    for index in range(12):
+        pixels = np.zeros((40, 40), np.uint8)
+        y, x = rng.integers(2, 20, 2)
+        pixels[y : y + 10, x : x + 12] = 200
+        cv2.imwrite(str(images / f"case{index:02d}.png"), pixels)
+        truth = np.zeros_like(pixels)
+        truth[y : y + 10, x : x + 10] = 255
+        cv2.imwrite(str(masks / f"case{index:02d}.png"), truth)
+    (images / "case05.png").write_bytes(b"\x89PNG broken")
+    return tmp_path / "set"
+
+
+def _rows(out: Path) -> list[dict[str, str]]:
+    with (out / "cases.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+async def test_every_case_is_a_row_and_scores_are_right(folder: Path, tmp_path: Path) -> None:
+    """Dice equals a recomputation from the written masks; the broken image has its reason; order is kept."""
+    out = tmp_path / "out"
+    seen: list[int] = []
+    pairs = pair_folder(folder).pairs
+
+    def watch(index: int, rows: list[Row]) -> None:
+        seen.append(index)
+
+    totals = await score_pairs(pairs, Models(), Question("polyp"), out, masks=True, on_case=watch)
+    rows = _rows(out)
+    assert seen == list(range(12))
+    assert len(rows) == 24
+    assert (totals.cases, totals.failed) == (12, 1)
+    for row in rows:
+        stem = Path(row["image"]).stem
+        if stem == "case05":
+            assert row["status"] == "unreadable"
+            assert row["reason"]
+            assert row["dice"] == ""
+            continue
+        mask = cv2.imread(str(out / "masks" / f"{stem}.{row['model']}.png"), cv2.IMREAD_UNCHANGED) > 0
+        truth = cv2.imread(str(folder / "masks" / f"{stem}.png"), cv2.IMREAD_UNCHANGED) > 0
+        dice = 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
+        assert float(row["dice"]) == pytest.approx(dice, abs=1e-6)
+        assert row["distance_unit"] == "px"
+    summary = json.loads((out / "summary.json").read_text("utf-8"))["models"]["specialist"]
+    assert (summary["cases"], summary["scored"], summary["unreadable"]) == (12, 11, 1)
+    assert summary["metrics"]["dice"]["n"] == 11
+
+
+async def test_a_dead_omnimodel_counts_as_failed_not_as_missing(folder: Path, tmp_path: Path) -> None:
+    """Its rows are blank with a reason, its mean Dice counts each as 0, and the fused rows are complete."""
+    out = tmp_path / "out"
+    pairs = pair_folder(folder).pairs[:4]
+    totals = await score_pairs(pairs, Models(), Question("polyp", "cloud"), out)
+    omnimodel = [row for row in _rows(out) if row["model"] == "omnimodel"]
+    assert {row["status"] for row in omnimodel} == {"failed"}
+    assert all("Down." in row["reason"] for row in omnimodel)
+    assert totals.summary["models"]["omnimodel"]["metrics"]["dice"]["mean"] == 0
+    assert totals.summary["models"]["fused"]["scored"] == 4
+    assert totals.failed == 4
+
+
+async def test_an_image_of_unknown_kind_is_a_row(folder: Path, tmp_path: Path) -> None:
+    """With task auto and an image that is not recognised, the row says how to go on."""
+    await score_pairs(pair_folder(folder).pairs[:1], Models(), Question(), tmp_path / "out")
+    assert all("Name the task" in row["reason"] for row in _rows(tmp_path / "out"))
+
+
+async def test_a_wrong_task_is_said_once(folder: Path, tmp_path: Path) -> None:
+    """A task that does not exist is a message before anything is written."""
+    with pytest.raises(SettingsError, match="wart"):
+        await score_pairs(pair_folder(folder).pairs, Models(), Question("wart"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+async def test_results_that_cannot_be_written_are_said(folder: Path, tmp_path: Path) -> None:
+    """A folder that is a file ends the run with a message."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        await score_pairs(pair_folder(folder).pairs, Models(), Question("polyp"), tmp_path / "file")
+
+
+async def test_finished_cases_stay_when_a_run_is_cut(folder: Path, tmp_path: Path) -> None:
+    """An error in the middle leaves the rows before it in the file."""
+    out = tmp_path / "out"
+
+    def cut(index: int, rows: list[Row]) -> None:
+        if index == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await score_pairs(pair_folder(folder).pairs, Models(), Question("polyp"), out, on_case=cut)
+    assert len(_rows(out)) == 6

@@ -1,0 +1,127 @@
+"""The engine: results as they come, failures as facts, newest truth, and cancellation that really cancels."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from omniview.analyse import FUSED, analyse, with_truth
+from omniview.core.case import Case, Truth
+from omniview.core.image import Image
+from omniview.core.prediction import Quality
+from omniview.core.task import TASKS
+from omniview.errors import SizeMismatch, Unreachable
+from tests.fakes import OtsuSegmenter
+
+POLYP = TASKS["polyp"]
+
+
+@pytest.fixture
+def image() -> Image:
+    """A bright square on dark ground."""
+    pixels = np.full((60, 80, 3), 20, np.uint8)
+    pixels[20:40, 30:60] = 200
+    return Image(pixels, name="square")
+
+
+@pytest.fixture
+def truth() -> Truth:
+    """The square."""
+    mask = np.zeros((1, 60, 80), bool)
+    mask[0, 20:40, 30:60] = True
+    return Truth(mask, "by hand")
+
+
+async def test_each_result_makes_a_new_case(image: Image, truth: Truth) -> None:
+    """First nothing, then the quick model fused alone, then both; what was handed out never changes."""
+    seen: list[Case] = []
+    models = [OtsuSegmenter("quick"), OtsuSegmenter("slow", role="omnimodel", delay_s=0.05)]
+    case = await analyse(image, POLYP, models, truth=truth, on_update=seen.append)
+    assert [c.pending for c in seen] == [("specialist", "omnimodel"), ("omnimodel",), ()]
+    assert [len(c.predictions) for c in seen] == [0, 1, 2]
+    assert seen[0].fusion is None
+    first = seen[1]
+    assert first.fusion is not None
+    np.testing.assert_array_equal(first.fusion.probability, first.predictions[0].probability)
+    assert case is seen[2]
+    assert set(case.scores) == {"specialist", "omnimodel", FUSED}
+    assert all(case.scores[name]["dice"] == 1.0 for name in case.scores)
+    assert all(a is not b for a, b in pairwise(seen))
+
+
+async def test_a_failure_changes_nothing_but_a_fact(image: Image, truth: Truth) -> None:
+    """With the omnimodel dead, the fused mask equals the specialist's, and the case says why."""
+    dead = OtsuSegmenter("cloud", role="omnimodel", error=Unreachable("It is down.", "Try later."))
+    case = await analyse(image, POLYP, [OtsuSegmenter("own"), dead], truth=truth)
+    assert case.fusion is not None
+    np.testing.assert_array_equal(case.fusion.mask, case.predictions[0].mask)
+    np.testing.assert_array_equal(case.fusion.weight, 0)
+    (failure,) = case.failures
+    assert (failure.model, failure.role, failure.reason, failure.next_step, failure.kind) == (
+        "cloud",
+        "omnimodel",
+        "It is down.",
+        "Try later.",
+        "Unreachable",
+    )
+    assert set(case.scores) == {"specialist", FUSED}
+
+
+async def test_a_defect_in_one_model_leaves_the_other(image: Image, caplog: pytest.LogCaptureFixture) -> None:
+    """An exception that no model should raise becomes a failure and a log entry."""
+    broken = OtsuSegmenter("broken", role="omnimodel", error=KeyError("oops"))
+    with caplog.at_level(logging.CRITICAL, logger="omniview"):
+        case = await analyse(image, POLYP, [OtsuSegmenter("own"), broken])
+    assert case.fusion is not None
+    assert "KeyError" in case.failures[0].reason
+
+
+async def test_every_model_may_fail(image: Image) -> None:
+    """Without any prediction there is no fusion and there are no scores, and nothing is raised."""
+    down = Unreachable("Down.")
+    models = [OtsuSegmenter("a", error=down), OtsuSegmenter("b", role="omnimodel", error=down)]
+    case = await analyse(image, POLYP, models)
+    assert case.fusion is None
+    assert not case.scores
+    assert len(case.failures) == 2
+    assert case.pending == ()
+
+
+async def test_cancelling_cancels_every_model(image: Image) -> None:
+    """Nothing goes on working for a case that nobody waits for."""
+    models = [OtsuSegmenter("a", delay_s=30), OtsuSegmenter("b", role="omnimodel", delay_s=30)]
+    task = asyncio.create_task(analyse(image, POLYP, models))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [m.cancelled for m in models] == [1, 1]
+
+
+async def test_two_models_of_one_role_are_refused(image: Image) -> None:
+    """A case has one place for each role."""
+    with pytest.raises(ValueError, match="one a role"):
+        await analyse(image, POLYP, [OtsuSegmenter("a"), OtsuSegmenter("b")])
+
+
+async def test_a_truth_of_another_size_is_refused_with_both_sizes(image: Image) -> None:
+    """The message names both sizes, width first."""
+    wrong = Truth(np.zeros((1, 50, 70), bool))
+    with pytest.raises(SizeMismatch, match=r"70x50.*80x60"):
+        await analyse(image, POLYP, [OtsuSegmenter()], truth=wrong)
+
+
+async def test_another_truth_rescores_the_same_masks(image: Image, truth: Truth) -> None:
+    """A truth that comes later gives the scores that it would have given at once; none takes them away."""
+    quality = Quality(0.8, 0.7, 0.9)
+    at_once = await analyse(image, POLYP, [OtsuSegmenter(quality=quality)], truth=truth)
+    later = with_truth(await analyse(image, POLYP, [OtsuSegmenter(quality=quality)]), truth)
+    assert later.scores == at_once.scores
+    assert not with_truth(later, None).scores
+    with pytest.raises(SizeMismatch):
+        with_truth(later, replace(truth, mask=np.zeros((1, 2, 2), bool)))

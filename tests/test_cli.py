@@ -1,0 +1,196 @@
+"""The command line does what it says, with exit status 0, 1 or 2, data on stdout and messages on stderr.
+
+Each command runs as a person would start it: a child process, with small real networks in the user's own
+model folder, which win over those that ship.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.networks import write_specialist
+
+NOT_THERE = "http://127.0.0.1:9"  # discard: nothing listens
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """An image with a bright square."""
+    pixels = np.full((48, 64, 3), 30, np.uint8)
+    pixels[10:30, 20:50] = 220
+    path = tmp_path / "größe.png"
+    path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    return path
+
+
+@pytest.fixture
+def own_model(own_home: Path) -> Path:
+    """A brightness network for polyps in the user's model folder."""
+    tile = {"geometry": "tile", "size": [32, 32], "overlap": 8}
+    return write_specialist(own_home / "models", "own", input=tile)
+
+
+def _omniview(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "omniview", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+        env={**os.environ, "COLUMNS": "300", "PYTHONIOENCODING": "utf-8", **environment},
+    )
+
+
+def _mask(path: Path) -> np.ndarray:
+    return np.asarray(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED))
+
+
+def test_segment_writes_masks_of_the_images_own_size(picture: Path, own_model: Path, tmp_path: Path) -> None:
+    """Masks are 0/255, lie where the image is bright, and the JSON names the model that ran."""
+    out = tmp_path / "out"
+    done = _omniview("segment", picture, "--out", out, "--task", "polyp", "--omnimodel", "none")
+    assert (done.returncode, done.stdout) == (0, "")
+    mask = _mask(out / "größe.fused.png")
+    assert mask.shape == (48, 64)
+    assert (mask[11:29, 21:49] == 255).all()
+    assert (mask[:8] == 0).all()
+    assert not (out / "größe.omnimodel.png").exists()
+    record = json.loads((out / "größe.json").read_text("utf-8"))
+    assert record["models"]["specialist"]["provenance"]["model_id"] == "own"
+    assert record["failures"] == []
+
+
+def test_one_bad_image_does_not_stop_the_others(picture: Path, own_model: Path, tmp_path: Path) -> None:
+    """The bad one is named on stderr and the exit status is 1."""
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"nothing")
+    out = tmp_path / "out"
+    done = _omniview("segment", bad, picture, "--out", out, "--task", "polyp", "--omnimodel", "none")
+    assert done.returncode == 1
+    assert "bad.png" in done.stderr
+    assert (out / "größe.fused.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "kind"),
+    [
+        ({}, (), "MissingKey"),
+        ({"GEMINI_API_KEY": "k" * 39}, (), "NotAllowed"),
+        ({"GEMINI_API_KEY": "k" * 39, "GOOGLE_GEMINI_BASE_URL": NOT_THERE}, ("--offline",), "NotAllowed"),
+        ({"GEMINI_API_KEY": "k" * 39, "GOOGLE_GEMINI_BASE_URL": NOT_THERE}, (), "Unreachable"),
+    ],
+    ids=["no key", "no consent", "offline", "nobody listens"],
+)
+def test_without_the_cloud_the_fused_mask_is_the_specialists(
+    picture: Path,
+    own_model: Path,
+    tmp_path: Path,
+    environment: dict[str, str],
+    arguments: tuple[str, ...],
+    kind: str,
+) -> None:
+    """No key, no consent, offline, nobody there: the same mask, a reason, and exit status 1."""
+    out = tmp_path / "out"
+    environment = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", **environment}
+    done = _omniview(
+        "segment",
+        picture,
+        "--out",
+        out,
+        "--task",
+        "polyp",
+        "--omnimodel",
+        "gemini",
+        *arguments,
+        **environment,
+    )
+    assert done.returncode == 1
+    np.testing.assert_array_equal(_mask(out / "größe.fused.png"), _mask(out / "größe.specialist.png"))
+    (failure,) = json.loads((out / "größe.json").read_text("utf-8"))["failures"]
+    assert failure["kind"] == kind
+    assert failure["reason"]
+    assert failure["next_step"]
+    assert "kkkk" not in done.stderr + done.stdout
+
+
+def test_score_writes_a_table_and_a_summary(own_model: Path, tmp_path: Path) -> None:
+    """One row a case and model; --limit takes the first ones."""
+    for kind in ("images", "masks"):
+        (tmp_path / "set" / kind).mkdir(parents=True)
+        for index in range(5):
+            pixels = np.zeros((32, 32), np.uint8)
+            pixels[5 : 10 + index, 5:20] = 255
+            cv2.imwrite(str(tmp_path / "set" / kind / f"{index}.png"), pixels)
+    out = tmp_path / "out"
+    arguments = ("--out", out, "--task", "polyp", "--omnimodel", "none", "--limit", "3")
+    done = _omniview("score", tmp_path / "set", *arguments)
+    assert done.returncode == 0, done.stderr
+    with (out / "cases.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["model"] for row in rows] == ["specialist", "fused"] * 3
+    assert all(float(row["dice"]) > 0.9 for row in rows)
+    assert json.loads((out / "summary.json").read_text("utf-8"))["models"]["fused"]["scored"] == 3
+
+
+def test_metrics_are_json_on_stdout(tmp_path: Path) -> None:
+    """Two masks a pixel apart: overlap by hand, distance in mm where a spacing is given."""
+    for name, shift in (("a", 0), ("b", 1)):
+        mask = np.zeros((20, 30), np.uint8)
+        mask[5:15, 5 + shift : 15 + shift] = 255
+        cv2.imwrite(str(tmp_path / f"{name}.png"), mask)
+    done = _omniview("metrics", tmp_path / "a.png", tmp_path / "b.png", "--spacing", "2,0.5")
+    assert done.returncode == 0, done.stderr
+    values = json.loads(done.stdout)
+    assert values["dice"] == pytest.approx(0.9)
+    assert values["distance_unit"] == "mm"
+    assert values["hd"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("metrics", "absent.png", "absent.png"), "absent.png"),
+        (("metrics", "absent.png", "absent.png", "--spacing", "one"), "--spacing"),
+        (("segment", "x.png", "--out", "o", "--task", "wart"), "wart"),
+        (("segment", "x.png", "--out", "o", "--omnimodel", "oracle"), "omnimodel"),
+        (("score", "absent-folder", "--out", "o"), "absent-folder"),
+        (("segment", "x.png"), "--out"),
+    ],
+)
+def test_bad_usage_is_status_2_with_a_message(
+    tmp_path: Path, arguments: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong is named on stderr; nothing is on stdout; there is no traceback."""
+    monkeypatch.chdir(tmp_path)
+    done = _omniview(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_models_are_listed_and_verified(own_model: Path) -> None:
+    """A changed weights file is found."""
+    assert "own" in _omniview("models", "list").stdout
+    assert _omniview("models", "verify").returncode == 0
+    own_model.with_suffix(".onnx").write_bytes(b"changed")
+    done = _omniview("models", "verify")
+    assert done.returncode == 1
+    assert "own.onnx" in done.stderr
+
+
+def test_version_and_help() -> None:
+    """Both answer at once; help lists the commands."""
+    assert _omniview("--version").stdout.startswith("omniview ")
+    text = _omniview("--help").stdout
+    assert all(command in text for command in ("open", "segment", "score", "metrics", "doctor"))

@@ -1,0 +1,106 @@
+"""Settings and cards become segmenters; what cannot run says why when it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from omniview.compose import Composer, Unavailable, model_folders
+from omniview.core.image import Image, Modality
+from omniview.core.segmenter import Segmenter
+from omniview.core.task import TASKS, Task
+from omniview.errors import CardError, MissingKey, NotAllowed, SettingsError
+from omniview.settings import Settings
+from tests.networks import write_specialist
+
+POLYP = TASKS["polyp"]
+
+
+@pytest.fixture
+async def composer(own_home: Path) -> AsyncIterator[Composer]:
+    """A composer with a polyp model of the user's own."""
+    write_specialist(own_home / "models", "own")
+    one = Composer(Settings())
+    yield one
+    await one.close()
+
+
+async def test_a_users_model_wins_and_is_kept(composer: Composer) -> None:
+    """The same segmenter comes back, so that weights are loaded once."""
+    (first,) = composer.segmenters(POLYP, "none", offline=True)
+    assert first.name == "own"
+    assert isinstance(first, Segmenter)
+    assert composer.segmenters(POLYP, "none", offline=True) == (first,)
+
+
+async def test_offline_builds_no_cloud_model(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a key at hand, offline still gives a model that only says that it may not."""
+    monkeypatch.setenv("GEMINI_API_KEY", "k" * 39)
+    _, omnimodel = composer.segmenters(POLYP, "gemini", offline=True)
+    assert isinstance(omnimodel, Unavailable)
+    with pytest.raises(NotAllowed):
+        await omnimodel.segment(Image(np.zeros((4, 4, 3), np.uint8)), POLYP)
+
+
+async def test_no_key_is_said_when_asked(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a key that is set later is seen."""
+    import keyring
+    from keyring.backends.null import Keyring
+
+    before = keyring.get_keyring()
+    keyring.set_keyring(Keyring())  # type: ignore[no-untyped-call]
+    try:
+        _, omnimodel = composer.segmenters(POLYP, "gemini", offline=False)
+    finally:
+        keyring.set_keyring(before)
+    assert isinstance(omnimodel, Unavailable)
+    assert isinstance(omnimodel.error, MissingKey)
+    monkeypatch.setenv("GEMINI_API_KEY", "k" * 39)
+    _, omnimodel = composer.segmenters(POLYP, "gemini", offline=False)
+    assert not isinstance(omnimodel, Unavailable)
+
+
+async def test_a_task_without_a_model_says_where_to_put_one(composer: Composer) -> None:
+    """The next step names the folder."""
+    (missing,) = composer.segmenters(Task("wart", Modality.DERMOSCOPY, ("wart",), "warts"), "none", True)
+    assert isinstance(missing, Unavailable)
+    assert isinstance(missing.error, CardError)
+    assert "models" in missing.error.next_step
+
+
+async def test_an_unknown_omnimodel_is_refused(composer: Composer) -> None:
+    """A typing error is not taken for "none"."""
+    with pytest.raises(SettingsError, match="oracle"):
+        composer.segmenters(POLYP, "oracle", offline=True)
+
+
+async def test_a_broken_card_takes_no_other_model_away(composer: Composer, own_home: Path) -> None:
+    """One damaged card in the user's folder is that card's problem."""
+    (own_home / "models" / "zz.toml").write_text("= broken")
+    (model,) = composer.segmenters(POLYP, "none", offline=True)
+    assert model.name == "own"
+
+
+async def test_the_shipped_models_are_complete() -> None:
+    """Every task has a specialist, there is a generalist, and each gives a mask of a phantom's size."""
+    shipped = Composer(Settings(views=1, device="cpu", threads=1))
+    try:
+        for task in shipped.tasks().values():
+            for model in shipped.segmenters(task, "builtin", offline=True):
+                image = Image(np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8))
+                prediction = await asyncio.wait_for(model.segment(image, task), 60)
+                assert prediction.probability.shape == (1, 120, 160)
+                assert prediction.quality is not None
+    finally:
+        await shipped.close()
+
+
+def test_shipped_cards_are_in_the_first_folder(own_home: Path) -> None:
+    """What ships comes first, so that the user's own can replace it."""
+    shipped, own = model_folders()
+    assert shipped.name == "models"
+    assert own == own_home / "models"
