@@ -1,0 +1,163 @@
+"""One row a task: network, geometry, normalisation, augmentation, views. A new task is a new row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from omniview.training.augment import Augmentation
+from omniview.training.fit import Settings
+
+EIGHT_VIEWS = ("identity", "hflip", "vflip", "rot180", "rot90", "rot270", "transpose", "antitranspose")
+HALVES = (0.5, 0.5, 0.5)
+ZEROS = (0.0, 0.0, 0.0)
+ONES = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a specialist of one task is trained and shipped.
+
+    ``size`` is the square network input in px; ``crop`` the square it trains on; ``longest_px`` caps images
+    in memory and, for tiles, is the ``long_side`` to which every image is rescaled (None: left as it is).
+    ``empty_repeat``: how often an image without anything to find is drawn for each other one.
+    ``border_weight`` is added to the cross-entropy of background between touching instances. ``rate`` is the
+    peak rate of new layers. ``minutes`` is how long the shipped model trained, on one core. ``limits`` are
+    its known failures, in sentences.
+    """
+
+    task: str
+    name: str
+    network: str
+    geometry: str
+    size: int
+    crop: int
+    longest_px: int | None
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    views: tuple[str, ...]
+    augmentation: Augmentation
+    batch: int = 16
+    rate: float = 2e-3
+    overlap_px: int = 0
+    empty_repeat: int = 1
+    border_weight: float = 0.0
+    seed: int = 1
+    minutes: float = 30.0
+    limits: tuple[str, ...] = ()
+
+    def input_fields(self) -> dict[str, object]:
+        """The card's ``[input]``."""
+        fields: dict[str, object] = {
+            "geometry": self.geometry,
+            "size": [self.size, self.size],
+            "channels": 3,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+        if self.geometry == "tile":
+            fields["overlap"] = self.overlap_px
+            if self.longest_px is not None:
+                fields["long_side"] = self.longest_px
+        return fields
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "polyp": Recipe(
+            task="polyp",
+            name="polyp-lite0",
+            network="lite",
+            geometry="stretch",
+            size=256,
+            crop=256,
+            longest_px=512,
+            mean=HALVES,
+            std=HALVES,
+            views=EIGHT_VIEWS,
+            augmentation=Augmentation(),
+            minutes=37.0,
+            limits=(
+                "Flat and small polyps, and centres other than the two trained on, are missed more often.",
+                "Frames without a polyp were never seen in training: expect false finds on them.",
+            ),
+        ),
+        "breast": Recipe(
+            task="breast",
+            name="breast-lite0",
+            network="lite-presence",
+            geometry="letterbox",
+            size=256,
+            crop=256,
+            longest_px=384,
+            mean=HALVES,
+            std=HALVES,
+            views=("identity", "hflip"),
+            augmentation=Augmentation(
+                rotation_deg=20,
+                scale=(0.7, 1.4),
+                vflip=False,
+                colour=0.8,
+                tint=0.0,
+                spoil=0.25,
+                reflect=False,
+            ),
+            empty_repeat=2,
+            minutes=18.0,
+            limits=(
+                "Shadows, cysts at the edge and dense normal tissue are taken for lesions at times.",
+                "One hospital's machines only; callipers and text burned into images were part of training.",
+            ),
+        ),
+        "vessel": Recipe(
+            task="vessel",
+            name="vessel-unet",
+            network="vessel",
+            geometry="tile",
+            # Four of these tiles, no more, cover a photograph of 1024 px.
+            size=544,
+            crop=256,
+            longest_px=1024,
+            mean=ZEROS,
+            std=ONES,
+            # Full resolution costs a second a view on two cores, and views add nothing measurable here.
+            views=EIGHT_VIEWS[:4],
+            augmentation=Augmentation(
+                scale=(0.7, 1.4), shift=0.0, aspect=0.08, colour=0.5, spoil=0.1, reflect=False
+            ),
+            batch=8,
+            rate=3e-3,
+            overlap_px=64,
+            minutes=21.0,
+            limits=(
+                "Thin vessels near the resolution limit, and vessels across bleeding or exudate, break up.",
+                "Colour fundus photographs only, black frame around a bright field of view.",
+            ),
+        ),
+        "nuclei": Recipe(
+            task="nuclei",
+            name="nuclei-lite0",
+            network="lite-fluorescence",
+            geometry="tile",
+            size=256,
+            crop=256,
+            longest_px=None,
+            mean=ZEROS,
+            std=ONES,
+            views=EIGHT_VIEWS,
+            augmentation=Augmentation(
+                scale=(0.6, 1.6), shift=0.0, colour=1.5, brightness=0.0, pivot=0.0, tint=0.0, spoil=0.15
+            ),
+            overlap_px=64,
+            border_weight=3.0,
+            minutes=15.0,
+            limits=(
+                "Fluorescence only: dark ground, bright nuclei; stained tissue sections will fail.",
+                "Touching nuclei may merge; the mask is foreground, instances come from splitting it.",
+            ),
+        ),
+    }
+)
+
+GENERALIST = Settings(minutes=34.0, batch=12, seed=101)
