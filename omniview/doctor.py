@@ -188,34 +188,31 @@ def _qt() -> Iterator[Row]:
 
 
 def _models() -> Iterator[Row]:
-    from omniview import resources
+    from omniview.compose import model_folders
     from omniview.errors import OmniViewError
-    from omniview.inference.card import GeneralistCard, find_cards
+    from omniview.inference.card import find_cards
     from omniview.inference.session import open_session
     from omniview.inference.weights import verified
     from omniview.settings import Settings
 
     try:
         settings = Settings.load()
-        cards = find_cards([resources.path("models")])
+        found = find_cards(model_folders())
     except OmniViewError as error:
         yield Row("Models", "missing", error.message, error.next_step)
         return
-    if not cards:
+    for problem in found.problems:
+        yield Row("Models", "missing", problem.message, problem.next_step)
+    if not found.cards:
         yield Row("Models", "missing", "no model card is installed", "Install OmniView again.")
-    for card in cards:
-        files = (
-            [(card.encoder, card.encoder_sha256), (card.decoder, card.decoder_sha256)]
-            if isinstance(card, GeneralistCard)
-            else [(card.weights, card.sha256)]
-        )
+    for card in found.cards:
         what = f"{card.kind.capitalize()} {card.name}"
         try:
             sessions = [
                 open_session(
                     verified(card.folder / name, digest), device=settings.device, threads=settings.threads
                 )
-                for name, digest in files
+                for name, digest in card.files()
             ]
         except OmniViewError as error:
             yield Row(what, "missing", error.message, error.next_step)

@@ -92,7 +92,7 @@ def start(project: Path, *arguments: str, **environment: str) -> subprocess.Comp
 
 
 def test_first_second_and_mended_start(project: Path) -> None:
-    """The first start installs, the second does not, and one after an interruption mends what was half made."""
+    """The first start installs, the second does not, an interrupted one is mended by the next."""
     first = start(project, "score", "--out", "a b", "fail")
     assert first.returncode == 3, first.stderr
     assert first.stdout == "arguments ['score', '--out', 'a b', 'fail']\n"
@@ -175,7 +175,7 @@ def test_apt_line_can_be_typed() -> None:
     ],
 )
 def test_pip_failures_are_explained(lines: list[str], expected: str) -> None:
-    """What pip said is kept, under a sentence that says what they mean."""
+    """What pip said is kept, under a sentence that says what it means."""
     message = launch.pip_failure(lines)
     assert expected in message
     assert lines[-1] in message

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from omniview import doctor
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems' wheels bring it all")
+
+
+def test_the_report_is_about_this_machine() -> None:
+    """Python, Qt and the home folder are found here; nothing missing goes without a next step."""
+    rows = {row.what: row for row in doctor.report()}
+    assert rows["Python"].state == "ok"
+    assert rows["Qt"].state == "ok", rows["Qt"]
+    assert rows["Home"].state == "ok"
+    assert all(row.next_step for row in rows.values() if row.state == "missing")
+
+
+def test_the_report_never_shows_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key is reported as set, and is not itself in the report."""
+    monkeypatch.setenv("GEMINI_API_KEY", "hunter2-hunter2")
+    gemini = next(row for row in doctor.report() if row.what == "Gemini")
+    assert gemini.state == "ok"
+    assert "hunter2" not in repr(doctor.report())
+
+
+def test_broken_settings_are_a_finding(own_home: Path) -> None:
+    """The report is what a person runs when nothing works, so bad settings must not end it."""
+    (own_home / "settings.toml").write_text("offline = 'perhaps")
+    rows = doctor.report()
+    broken = next(row for row in rows if row.what == "Settings")
+    assert broken.state == "missing"
+    assert "settings.toml" in broken.detail
+
+
+def test_looking_loads_no_qt() -> None:
+    """The report starts Qt in a child process only."""
+    code = "import sys; from omniview import doctor; doctor.report(); sys.exit('PyQt6' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@linux
+def test_libraries_are_asked_of_the_linker() -> None:
+    """Here Qt runs, so for offscreen nothing is missing; neither does a plugin that does not exist."""
+    assert doctor.missing_libraries(["offscreen"]) == ()
+    assert doctor.missing_libraries(["no-such-plugin"]) == ()
+
+
+@linux
+def test_a_missing_library_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `ldd` calls not found is reported once, in order, and nothing else is."""
+    ldd = tmp_path / "ldd"
+    ldd.write_text(
+        "#!/bin/sh\n"
+        "echo 'plugin.so:'\n"
+        "echo '\tlibxcb-cursor.so.0 => not found'\n"
+        "echo '\tlibEGL.so.1 => not found'\n"
+        "echo '\tlibm.so.6 => /lib/libm.so.6 (0x00007f)'\n"
+        "echo '\tlibEGL.so.1 => not found'\n"
+    )
+    ldd.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert doctor.missing_libraries(["xcb"]) == ("libEGL.so.1", "libxcb-cursor.so.0")
+
+
+def test_packages_for_libraries() -> None:
+    """Each package once; what has no known package is handed back rather than dropped."""
+    packages, unknown = doctor.apt_packages(["libglib-2.0.so.0", "libgthread-2.0.so.0", "libnew.so.1"])
+    assert packages == ("libglib2.0-0",)
+    assert unknown == ("libnew.so.1",)
+
+
+@linux
+@pytest.mark.parametrize(
+    ("environment", "plugins"),
+    [
+        ({}, ("offscreen",)),
+        ({"DISPLAY": ":0"}, ("offscreen", "xcb")),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, ("offscreen", "wayland")),
+    ],
+)
+def test_wanted_plugins(environment: dict[str, str], plugins: tuple[str, ...]) -> None:
+    """Offscreen always, because screenshots use it; the display's own if there is one."""
+    assert doctor.wanted_plugins(environment) == plugins
+
+
+def test_a_qt_that_aborts_is_described(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Qt's own last words are the reason, and this process survives them."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "sitecustomize.py").write_text("raise SystemExit('Qt says no')")
+    assert doctor.qt_failure() == "SystemExit: Qt says no"
