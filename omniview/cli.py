@@ -47,8 +47,8 @@ Out = Annotated[Path, typer.Option(help="folder for the results")]
 def main() -> None:
     """Run the command; `omniview IMAGE` is `omniview open IMAGE`."""
     arguments = sys.argv[1:]
-    commands = {_OPEN, "models"} | {c.name or "" for c in app.registered_commands}
-    if not arguments or arguments[0] not in commands | {"-h", "--help", "--version"}:
+    group = typer.main.get_group(app)
+    if not arguments or arguments[0] not in {*group.commands, "-h", "--help", "--version"}:
         arguments = [_OPEN, *arguments]
     try:
         app(arguments)
@@ -66,7 +66,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="print the ver
 
 @app.command(_OPEN)
 def open_(
-    images: Annotated[list[Path] | None, typer.Argument(metavar="[IMAGE]...", show_default=False)] = None,
+    images: Annotated[list[Path] | None, typer.Argument(metavar="[IMAGE]", show_default=False)] = None,
     truth: Annotated[Path | None, typer.Option(help="ground truth mask of the (first) image")] = None,
     task: Task = "auto",
     omnimodel: Omnimodel = None,
@@ -97,7 +97,7 @@ def open_(
 
 @app.command()
 def segment(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE")],
     out: Out,
     task: Task = "auto",
     omnimodel: Omnimodel = None,
