@@ -235,3 +235,10 @@ def test_every_dependency_is_pinned() -> None:
         if requirement.marker is None or requirement.marker.evaluate({"sys_platform": "linux"}):
             pinned = str(pins[canonicalize_name(requirement.name)]).removeprefix("==")
             assert requirement.specifier.contains(pinned), f"{requirement} is pinned to {pinned}"
+
+
+def test_the_sample_exists() -> None:
+    """What the bare command opens is one of the built-in cases."""
+    from omniview.io.samples import SAMPLES
+
+    assert launch.SAMPLE in SAMPLES
