@@ -1,0 +1,191 @@
+"""Composition root of the desktop app: the loop, the models, the window, and its picture for a terminal.
+
+The order matters: ONNX Runtime before Qt (DLL order on Windows) and before the window shows, since an import
+stalls the window even from a thread; the platform before the application; the loop before the window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+from omniview.batch.one import AUTO
+from omniview.errors import InputError, OmniViewError, OutputError
+from omniview.settings import Settings
+from omniview.ui.models import Models
+
+__all__ = ["FIRST_SAMPLE", "run", "start"]
+
+_log = logging.getLogger(__name__)
+
+FIRST_SAMPLE = "polyp-phantom"
+"""Greets whoever starts without a file: colour, one clear object, exact truth."""
+_PICTURE = (1600, 1000)  # of the window on a screenshot
+_SWITCH_S = 0.001  # Python's threads take turns this often; the default of 5 ms makes the window stutter
+
+
+def run(
+    paths: Sequence[Path],
+    *,
+    truth: Path | None,
+    task: str,
+    omnimodel: str,
+    offline: bool,
+    screenshot: Path | None,
+    sample: str | None,
+    masks: Path | None = None,
+    settings: Settings,
+    consent: bool = False,
+) -> int:
+    """What `omniview open` does: `start`, with the models that `settings` name.
+
+    `consent` says that pixels may leave this machine for this run; all else is as of `start`.
+    """
+    from omniview.compose import Composer
+
+    return start(
+        Composer(settings, consent=consent),
+        paths,
+        truth=truth,
+        task=task,
+        omnimodel=omnimodel,
+        offline=offline,
+        screenshot=screenshot,
+        sample=sample,
+        masks=masks,
+    )
+
+
+def start(
+    models: Models,
+    paths: Sequence[Path] = (),
+    *,
+    truth: Path | None = None,
+    task: str = AUTO,
+    omnimodel: str = "builtin",
+    offline: bool = False,
+    screenshot: Path | None = None,
+    sample: str | None = None,
+    masks: Path | None = None,
+) -> int:
+    """Open the window and stay until it is closed, or until its picture is saved.
+
+    Args:
+        models: where segmenters come from; closed at the end.
+        paths: images or folders; without any, a sample is opened.
+        truth: mask of the first image.
+        task: name of the task, or `auto`.
+        omnimodel: who gives the second opinion.
+        offline: nothing may leave this machine.
+        screenshot: save the analysed window here and quit.
+        sample: key of a built-in sample.
+        masks: with `screenshot`, also write the masks into this folder.
+
+    Returns:
+        0; with `screenshot` 1 if the image could not be read or no model gave a mask.
+
+    Raises:
+        InputError: there is no such sample or task.
+    """
+    _check(models, task, sample)
+    if sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    import onnxruntime  # noqa: F401 - see the module's docstring
+    import qasync
+    from PyQt6.QtWidgets import QApplication
+
+    from omniview.ui.session import Session, Snapshot
+    from omniview.ui.theme import dress
+    from omniview.ui.window import Window
+
+    found = QApplication.instance()
+    app = found if isinstance(found, QApplication) else QApplication(["omniview"])
+    app.setApplicationName("OmniView")
+    app.setQuitOnLastWindowClosed(False)  # the work must end before the loop does
+    dress(app)
+    loop = qasync.QEventLoop(app)
+    before, switch = sys.excepthook, sys.getswitchinterval()
+    sys.excepthook = _told  # an exception in a slot would end the process
+    sys.setswitchinterval(_SWITCH_S)
+    try:
+        with ThreadPoolExecutor(max_workers=6, thread_name_prefix="omniview") as threads:
+            loop.set_default_executor(threads)
+            session = Session(Snapshot(task=task, omnimodel=omnimodel, offline=offline))
+
+            async def main() -> int:
+                window = Window(session, models)
+                try:
+                    if paths:
+                        window.open(paths, truth)
+                    else:
+                        window.open_sample(sample or FIRST_SAMPLE)
+                    if screenshot is None:
+                        window.show()
+                        await window.closed.wait()
+                        return 0
+                    return await _photograph(window, screenshot, masks)
+                finally:
+                    await window.shut()
+                    window.close()
+                    window.deleteLater()
+
+            return int(loop.run_until_complete(main()))
+    finally:
+        sys.excepthook = before
+        sys.setswitchinterval(switch)
+        loop.close()
+        asyncio.set_event_loop(None)
+
+
+async def _photograph(window: object, screenshot: Path, masks: Path | None) -> int:
+    """Wait for the analysis, save the window's picture (and the masks)."""
+    from omniview.ui.window import Window
+
+    assert isinstance(window, Window)
+    window.resize(*_PICTURE)
+    window.show()
+    await window.settle()
+    # the results may have changed the layout: let it come to rest, and draw the layers for it
+    await asyncio.sleep(0.05)
+    await window.settle()
+    now = window.session.now
+    try:
+        await asyncio.to_thread(screenshot.parent.mkdir, parents=True, exist_ok=True)
+        if not window.picture().save(str(screenshot)):
+            raise OutputError(f"{screenshot} could not be written.", "Choose a .png in a writable folder.")
+        if masks is not None and now.case is not None and now.case.predictions:
+            from omniview.batch.results import write_case
+
+            await asyncio.to_thread(write_case, now.case, masks, Path(now.case.image.name).stem)
+    except OSError as error:
+        raise OutputError(f"{screenshot} could not be written ({error.strerror}).") from error
+    problems = [f"{f.model}: {f.reason} {f.next_step}" for f in (now.case.failures if now.case else ())]
+    if now.notice is not None:
+        problems.append(f"{now.notice.text} {now.notice.next_step}")
+    for problem in problems:
+        sys.stderr.write(f"{problem.strip()}\n")
+    return 0 if now.case is not None and now.case.predictions else 1
+
+
+def _check(models: Models, task: str, sample: str | None) -> None:
+    from omniview.io.samples import SAMPLES
+
+    for name, known in ((task, (AUTO, *models.tasks())), (sample, (None, *SAMPLES))):
+        if name not in known:
+            names = ", ".join(k for k in known if k is not None)
+            raise InputError(f"There is no {name!r}.", f"Choose one of {names}.")
+
+
+def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Log an exception that escaped from a slot, and go on."""
+    if isinstance(error, KeyboardInterrupt | OmniViewError):
+        sys.stderr.write(f"{error}\n")
+    _log.error("defect in the window", exc_info=(kind, error, trace))

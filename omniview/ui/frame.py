@@ -1,0 +1,197 @@
+"""Everything the canvas needs of a case, prepared off the UI thread.
+
+A 4096x4096 image takes a raw image item half a second of the UI thread. So the pictures are converted here,
+in a thread, into a pyramid of Qt's own pixel format, of which painting touches only what is on screen;
+contours are traced here too. The functions are pure: a Case in, a frozen Frame out, and a new Frame reuses
+whatever of the old one still holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PyQt6.QtGui import QImage
+
+from omniview.core.case import Case
+from omniview.core.image import Array, BoolArray, Image, UInt8Array
+from omniview.ui.view import Layer
+
+__all__ = ["Frame", "Level", "Outline", "Picture", "picture", "prepare", "trace", "whole_window"]
+
+QUICK = 2048  # longest side, in pixels, of the copy that is shown first
+_SMALLEST = 512  # no level of a pyramid is made of a picture smaller than this
+_FINE = 1024  # masks up to this size are traced at half-pixel steps
+_TOLERANCE = 0.35  # image pixels by which a simplified contour may differ
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """One size of a picture: `image` looks into `pixels` (Y,X,4) uint8 BGRX, which must outlive it."""
+
+    pixels: UInt8Array
+    image: QImage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """An image as it is painted: levels from fine to coarse, all covering `shape` (Y,X) image pixels."""
+
+    shape: tuple[int, int]
+    levels: tuple[Level, ...]
+
+    def level(self, scale: float) -> QImage:
+        """The coarsest level with a pixel for each device pixel, at `scale` device pixels an image pixel."""
+        wanted = self.shape[1] * scale
+        enough = [one.image for one in self.levels if one.image.width() >= wanted]
+        return enough[-1] if enough else self.levels[0].image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outline:
+    """Closed contours of a mask.
+
+    Attributes:
+        points: (N,2) float32, (x,y) in image pixels, 0 being the outer edge of the first pixel.
+        starts: (M+1,) int64: contour m is `points[starts[m]:starts[m + 1]]`.
+        boxes: (M,4) float32: left, top, right, bottom of each contour.
+    """
+
+    points: npt.NDArray[np.float32]
+    starts: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """What to draw of one case.
+
+    Attributes:
+        picture: the image.
+        outlines: contours of the layers that are masks.
+        fills: per layer a pyramid of (Y,X) uint8, 0-255: coverage of a mask, or uncertainty.
+        sources: the arrays that each layer was made from, to recognise what can be reused.
+    """
+
+    picture: Picture
+    outlines: Mapping[Layer, Outline] = field(default_factory=dict)
+    fills: Mapping[Layer, tuple[UInt8Array, ...]] = field(default_factory=dict)
+    sources: Mapping[Layer, Array] = field(default_factory=dict)
+
+    def has(self, layer: Layer) -> bool:
+        """Whether there is anything of `layer` to draw."""
+        return layer in self.fills
+
+
+def whole_window(image: Image) -> tuple[float, float]:
+    """(centre, width) through which an image is shown when nobody chose another one."""
+    if image.window is not None:
+        return image.window
+    if image.pixels.dtype == np.uint8:
+        return 127.5, 255.0
+    low, high = float(image.pixels.min()), float(image.pixels.max())
+    return (low + high) / 2, max(high - low, 1e-6)
+
+
+def picture(image: Image, window: tuple[float, float] | None = None, quick: bool = False) -> Picture:
+    """The picture of an image, through `window` (centre, width) or the image's own.
+
+    Args:
+        image: the image.
+        window: grey window in pixel values.
+        quick: reduce to 2048 pixels first, for something to look at while the rest is prepared.
+    """
+    longest = max(image.shape)
+    if quick and longest > QUICK:
+        if window is None and image.pixels.dtype != np.uint8:
+            window = whole_window(image)  # of all pixels: the reduced copy has another range
+        factor = QUICK / longest
+        size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
+        small = cv2.resize(image.pixels, size, interpolation=cv2.INTER_AREA)
+        small = small[..., None] if small.ndim == 2 else small
+        return replace(picture(Image(small, window=image.window), window), shape=image.shape)
+    bgrx = cv2.cvtColor(image.rgb8(window), cv2.COLOR_RGB2BGRA)
+    return Picture(image.shape, tuple(_level(pixels) for pixels in _pyramid(bgrx)))
+
+
+def prepare(case: Case, before: Frame, view_picture: Picture | None = None) -> Frame:
+    """The frame of `case`, reusing what `before` already has of the same arrays.
+
+    Args:
+        case: the case.
+        before: an older frame of the same image.
+        view_picture: another picture of the image, or None to keep the old one.
+    """
+    fills: dict[Layer, tuple[UInt8Array, ...]] = {}
+    outlines: dict[Layer, Outline] = {}
+    sources = _sources(case)
+    for layer, source in sources.items():
+        if before.sources.get(layer) is source:
+            fills[layer] = before.fills[layer]
+            if layer in before.outlines:
+                outlines[layer] = before.outlines[layer]
+        elif layer is Layer.UNCERTAINTY:
+            fills[layer] = _pyramid(cv2.convertScaleAbs(_flat(source), alpha=255.0))
+        else:
+            mask = source if source.dtype == np.bool_ else source > 0.5
+            fills[layer] = _pyramid(np.where(_flat(mask), np.uint8(255), np.uint8(0)))
+            outlines[layer] = trace(mask)
+    return Frame(view_picture or before.picture, outlines, fills, sources)
+
+
+def trace(mask: BoolArray) -> Outline:
+    """Contours of a (K,Y,X) bool mask, each label by itself, holes included."""
+    fine = max(mask.shape[1:]) <= _FINE
+    step = 2 if fine else 1
+    found: list[npt.NDArray[np.float32]] = []
+    for plane in mask:
+        label = plane.view(np.uint8)
+        if fine:
+            label = cv2.resize(label, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+        contours, _ = cv2.findContours(label, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        for contour in contours:
+            slim = cv2.approxPolyDP(contour, _TOLERANCE * step, closed=True)[:, 0]
+            # OpenCV counts pixel centres, the canvas pixel edges
+            found.append((slim.astype(np.float32) + np.float32(0.5)) / np.float32(step))
+    if not found:
+        return Outline(np.zeros((0, 2), np.float32), np.zeros(1, np.int64), np.zeros((0, 4), np.float32))
+    starts = np.concatenate(([0], np.cumsum([len(one) for one in found]))).astype(np.int64)
+    points = np.concatenate(found)
+    low, high = (reduce.reduceat(points, starts[:-1], axis=0) for reduce in (np.minimum, np.maximum))
+    return Outline(points, starts, np.concatenate((low, high), axis=1))
+
+
+def _sources(case: Case) -> dict[Layer, Array]:
+    """The array behind each layer that the case has: probabilities or masks (K,Y,X)."""
+    found: dict[Layer, Array] = {Layer(p.role): p.probability for p in case.predictions}
+    if case.fusion is not None:
+        found |= {Layer.FUSED: case.fusion.mask, Layer.UNCERTAINTY: case.fusion.uncertainty}
+    if case.truth is not None:
+        found[Layer.TRUTH] = case.truth.mask
+    return found
+
+
+def _flat(maps: Array) -> Array:
+    """(K,Y,X) to (Y,X): the largest value of any label."""
+    flat: Array = maps[0] if len(maps) == 1 else maps.max(axis=0)
+    return flat
+
+
+def _pyramid(array: Array) -> tuple[UInt8Array, ...]:
+    """The array and its halves, quarters, ... by area averaging."""
+    levels: list[UInt8Array] = [np.asarray(array, np.uint8)]
+    while max(levels[-1].shape[:2]) >= 2 * _SMALLEST:
+        height, width = levels[-1].shape[:2]
+        half = cv2.resize(levels[-1], (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
+        levels.append(np.asarray(half, np.uint8))
+    return tuple(levels)
+
+
+def _level(pixels: UInt8Array) -> Level:
+    height, width = pixels.shape[:2]
+    # PyQt takes any buffer, its type information says bytes
+    image = QImage(pixels.data, width, height, pixels.strides[0], QImage.Format.Format_RGB32)  # type: ignore[call-overload]
+    return Level(pixels, image)

@@ -1,0 +1,134 @@
+"""How good the masks are against the ground truth: one column a mask, one row a measure."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QColor, QFont
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from omniview.analyse import FUSED
+from omniview.core.case import Case
+from omniview.ui.messages import number
+from omniview.ui.panel import Elided, heading
+from omniview.ui.session import Snapshot
+from omniview.ui.theme import MUTED, TEXT
+from omniview.ui.view import LOOKS, Layer
+
+__all__ = ["ScorePanel"]
+
+_MASKS = (("specialist", Layer.SPECIALIST), ("omnimodel", Layer.OMNIMODEL), (FUSED, Layer.FUSED))
+_MEASURES = (
+    ("dice", "Dice", True, "Overlap: twice the common area over the sum of both areas. 1 is perfect."),
+    ("iou", "IoU", True, "Common area over joint area (Jaccard). 1 is perfect."),
+    ("sensitivity", "Sens.", True, "Share of the true area that was found (recall). 1 is perfect."),
+    ("specificity", "Spec.", True, "Share of the true background that was left alone. 1 is perfect."),
+    ("precision", "Prec.", True, "Share of the found area that is true. 1 is perfect."),
+    (
+        "hd95",
+        "HD95",
+        False,
+        "95th percentile of the distances between the contours, the worse direction. 0 is perfect.",
+    ),
+)
+_UNDEFINED = "Not defined for this pair of masks: one of them is empty."
+
+
+class ScorePanel(QWidget):
+    """Scores of specialist, omnimodel and fused mask; the best of each row is bold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = QTableWidget(len(_MEASURES), len(_MASKS))
+        table.setAccessibleName("Scores against the ground truth")
+        table.setHorizontalHeaderLabels([LOOKS[layer].title for _, layer in _MASKS])
+        table.setVerticalHeaderLabels([title for _, title, _, _ in _MEASURES])
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        table.setShowGrid(False)
+        table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        across, down = table.horizontalHeader(), table.verticalHeader()
+        assert across is not None
+        assert down is not None
+        across.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        across.setHighlightSections(False)
+        down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        down.setDefaultSectionSize(22)
+        down.setMinimumWidth(66)
+        for column, (_, layer) in enumerate(_MASKS):
+            head = table.horizontalHeaderItem(column)
+            assert head is not None
+            head.setForeground(QColor(*LOOKS[layer].colour))
+        for row, (_, _, _, hint) in enumerate(_MEASURES):
+            head = table.verticalHeaderItem(row)
+            assert head is not None
+            head.setToolTip(hint)
+            head.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+            for column in range(len(_MASKS)):
+                item = QTableWidgetItem("–")
+                item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+                item.setForeground(QColor(MUTED))
+                table.setItem(row, column, item)
+        table.setFixedHeight(22 * len(_MEASURES) + 28)
+        self._table = table
+        self._against = Elided(Qt.TextElideMode.ElideMiddle)
+        self._against.setObjectName("muted")
+        column_layout = QVBoxLayout(self)
+        column_layout.setContentsMargins(0, 0, 0, 0)
+        column_layout.setSpacing(4)
+        for widget in (heading("Scores"), table, self._against):
+            column_layout.addWidget(widget)
+        self._tell(None, False)
+
+    def apply(self, old: Snapshot, new: Snapshot) -> None:
+        """Show the case's scores."""
+        if new.case is old.case and new.truth is old.truth and new.image is old.image:
+            return
+        case = new.case
+        unit = "mm" if new.image is not None and new.image.spacing_mm is not None else "px"
+        head = self._table.verticalHeaderItem(len(_MEASURES) - 1)
+        assert head is not None
+        head.setText(f"HD95 {unit}")
+        for row, (name, _, higher, hint) in enumerate(_MEASURES):
+            self._fill_row(row, case, name, higher, hint)
+        self._tell(new.truth.source if new.truth is not None else None, new.truth is not None)
+
+    def texts(self) -> list[list[str]]:
+        """What the table shows, row by row."""
+        items = [[self._table.item(r, c) for c in range(len(_MASKS))] for r in range(len(_MEASURES))]
+        return [[item.text() if item is not None else "" for item in row] for row in items]
+
+    def _fill_row(self, row: int, case: Case | None, name: str, higher: bool, hint: str) -> None:
+        scores = {} if case is None else case.scores
+        values = [scores.get(mask, {}).get(name) for mask, _ in _MASKS]
+        known = [value for value in values if value is not None]
+        best = (max(known) if higher else min(known)) if len(known) > 1 else None
+        for column, ((mask, _), value) in enumerate(zip(_MASKS, values, strict=True)):
+            item = self._table.item(row, column)
+            assert item is not None
+            scored = mask in scores
+            item.setText(number(value, 3 if higher else 1) if scored else "–")
+            item.setForeground(QColor(TEXT if value is not None else MUTED))
+            item.setToolTip(_UNDEFINED if scored and value is None else hint)
+            font = QFont(self.font())
+            font.setBold(value is not None and value == best)
+            item.setFont(font)
+
+    def _tell(self, source: str | None, there: bool) -> None:
+        if there:
+            name = (source or "").replace("\\", "/").rsplit("/", 1)[-1]
+            self._against.show_text(
+                f"against {name}" if name else "against the sample's ground truth", source
+            )
+        else:
+            self._against.show_text(
+                "No ground truth: drop a mask on the image", "Or File > Open ground truth"
+            )

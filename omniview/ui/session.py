@@ -1,0 +1,139 @@
+"""The one place whose content changes: a frozen snapshot, replaced as a whole, announced by one signal.
+
+Panels compare the old with the new snapshot and redraw what differs; none of them keeps a truth of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from omniview.batch.one import AUTO
+from omniview.core.case import Case, Truth
+from omniview.core.image import Image
+from omniview.core.task import Task
+from omniview.ui.frame import Frame
+from omniview.ui.messages import Notice
+from omniview.ui.view import View
+
+__all__ = ["Entry", "Session", "Snapshot", "Stage"]
+
+
+class Stage(StrEnum):
+    """How far the work on a case has come."""
+
+    WAITING = "waiting"
+    OPENING = "opening"
+    RECOGNISING = "recognising"
+    LOADING = "loading models"
+    ANALYSING = "analysing"
+    ASKING = "choose a task"
+    DONE = "done"
+    FAILED = "failed"
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way."""
+        return self in (Stage.OPENING, Stage.RECOGNISING, Stage.LOADING, Stage.ANALYSING)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the case list.
+
+    Attributes:
+        name: shown name.
+        path: file, or None for a built-in sample.
+        sample: key of a built-in sample, or None.
+        truth: file of the reference, or None.
+        stage: how far it has come.
+        dice: Dice of the fused mask, or None.
+        note: why it failed.
+    """
+
+    name: str
+    path: Path | None = None
+    sample: str | None = None
+    truth: Path | None = None
+    stage: Stage = Stage.WAITING
+    dice: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """All that the window shows.
+
+    Attributes:
+        entries: the case list.
+        current: index of the entry on screen, or None.
+        opening: index of the entry that is being opened, or None.
+        series: the frames of the current entry.
+        image: the image on screen, or None.
+        frame: what to draw of it.
+        case: what is known about it.
+        truth: its reference, also while the analysis starts anew.
+        view: how it is looked at.
+        task: the chosen task's name, or `auto`.
+        recognised: what `auto` made of the image, or None.
+        omnimodel: the chosen omnimodel's name.
+        offline: nothing may leave this machine.
+        stage: how far the work on the image has come.
+        began: `time.monotonic()` when the analysis began.
+        notice: what a person should know now, or None.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    current: int | None = None
+    opening: int | None = None
+    series: Sequence[Image] = ()
+    image: Image | None = None
+    frame: Frame | None = None
+    case: Case | None = None
+    truth: Truth | None = None
+    view: View = field(default_factory=View)
+    task: str = AUTO
+    recognised: Task | None = None
+    omnimodel: str = "builtin"
+    offline: bool = False
+    stage: Stage = Stage.WAITING
+    began: float = 0.0
+    notice: Notice | None = None
+
+    @property
+    def position(self) -> int:
+        """Index of the image on screen within its series."""
+        return (self.image.frame or 0) if self.image is not None else 0
+
+
+class Session(QObject):
+    """Holds the newest snapshot."""
+
+    changed = pyqtSignal(object, object)
+    """(old, new) snapshot."""
+
+    def __init__(self, start: Snapshot | None = None) -> None:
+        super().__init__()
+        self._now = start or Snapshot()
+
+    @property
+    def now(self) -> Snapshot:
+        """The newest snapshot."""
+        return self._now
+
+    def update(self, **changes: Any) -> None:
+        """Replace some fields and announce it."""
+        old, self._now = self._now, replace(self._now, **changes)
+        self.changed.emit(old, self._now)
+
+    def update_entry(self, index: int, **changes: Any) -> None:
+        """Replace some fields of one row of the case list, if it is still there."""
+        entries = self._now.entries
+        if index < len(entries):
+            row = replace(entries[index], **changes)
+            self.update(entries=(*entries[:index], row, *entries[index + 1 :]))

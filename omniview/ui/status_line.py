@@ -1,0 +1,179 @@
+"""What lies under the cursor, what is going on, what really ran, and what this program is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel
+
+from omniview.core.case import Case
+from omniview.core.image import Image
+from omniview.core.prediction import ROLES
+from omniview.ui.messages import DISCLAIMER, ran
+from omniview.ui.panel import Elided
+from omniview.ui.session import Snapshot, Stage
+
+__all__ = ["Reading", "ReadoutBar", "StatusLine", "read_at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The values at one pixel; for several labels, those of the label with the highest fused probability.
+
+    Attributes:
+        x: column.
+        y: row.
+        pixel: the image's own values, one a channel.
+        specialist: probability, or None.
+        omnimodel: probability, or None.
+        fused: probability, or None.
+        weight: share of the omnimodel in it, or None.
+        uncertainty: of the fused mask, or None.
+        label: name of the label, where there are several.
+    """
+
+    x: int
+    y: int
+    pixel: tuple[float, ...]
+    specialist: float | None = None
+    omnimodel: float | None = None
+    fused: float | None = None
+    weight: float | None = None
+    uncertainty: float | None = None
+    label: str = ""
+
+    def text(self) -> str:
+        """The read-out: `x 512  y 300   p 0.93 / 0.71 → 0.90 (omnimodel 22 %)`."""
+        where = f"x {self.x}  y {self.y}   [{' '.join(f'{v:g}' for v in self.pixel)}]"
+        if self.fused is None:
+            return where
+        first, second = (_part(p) for p in (self.specialist, self.omnimodel))
+        label = f"{self.label}: " if self.label else ""
+        share = "" if self.weight is None else f" (omnimodel {self.weight:.0%})".replace("%", " %")
+        unsure = "" if self.uncertainty is None else f"   uncertainty {self.uncertainty:.2f}"
+        return f"{where}   {label}p {first} / {second} → {self.fused:.2f}{share}{unsure}"
+
+
+def read_at(image: Image, case: Case | None, x: int, y: int) -> Reading:
+    """The values of the image and of all maps at pixel (x,y)."""
+    pixel = tuple(float(value) for value in image.pixels[y, x])
+    if case is None or case.fusion is None:
+        return Reading(x, y, pixel)
+    fusion = case.fusion
+    k = int(fusion.probability[:, y, x].argmax())
+    first, second = (
+        None if (p := case.prediction(role)) is None else float(p.probability[k, y, x]) for role in ROLES
+    )
+    return Reading(
+        x,
+        y,
+        pixel,
+        specialist=first,
+        omnimodel=second,
+        fused=float(fusion.probability[k, y, x]),
+        weight=float(fusion.weight[k, y, x]),
+        uncertainty=float(fusion.uncertainty[k, y, x]),
+        label=case.task.labels[k] if len(case.task.labels) > 1 else "",
+    )
+
+
+class ReadoutBar(QFrame):
+    """Under the image: values under the cursor on the left, size and zoom on the right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("strip")
+        self._values, self._size = Elided(), QLabel()
+        self._size.setObjectName("muted")
+        self._zoom, self._now = 1.0, Snapshot()
+        line = QHBoxLayout(self)
+        line.setContentsMargins(12, 4, 12, 4)
+        line.addWidget(self._values, 1)
+        line.addWidget(self._size)
+
+    def apply(self, old: Snapshot, new: Snapshot) -> None:
+        """Show the image's size."""
+        self._now = new
+        if new.image is not old.image or new.view.window != old.view.window:
+            self._show_size()
+
+    def show_zoom(self, scale: float) -> None:
+        """Show the zoom; 1 is one image pixel on one device pixel."""
+        self._zoom = scale
+        self._show_size()
+
+    def show_values(self, position: tuple[int, int] | None) -> None:
+        """Show what lies at (x,y), or nothing."""
+        image = self._now.image
+        # the image may have changed since the cursor was there
+        if (
+            position is None
+            or image is None
+            or position[1] >= image.shape[0]
+            or position[0] >= image.shape[1]
+        ):
+            self._values.show_text("")
+        else:
+            self._values.show_text(read_at(image, self._now.case, *position).text())
+
+    def text(self) -> str:
+        """What is shown of the pixel."""
+        return self._values.text()
+
+    def _show_size(self) -> None:
+        image = self._now.image
+        if image is None:
+            self._size.setText("")
+            return
+        height, width = image.shape
+        kind = {"uint8": "8 bit", "uint16": "16 bit"}.get(str(image.pixels.dtype), "float")
+        parts = [f"{width} × {height} px", f"{kind} {'RGB' if image.pixels.shape[2] == 3 else 'grey'}"]
+        if image.spacing_mm is not None:
+            parts.append(f"{image.spacing_mm[0]:.3g} × {image.spacing_mm[1]:.3g} mm/px")
+        if self._now.view.window is not None:
+            parts.append("window {:g} / {:g}".format(*(round(v, 1) for v in self._now.view.window)))
+        self._size.setText("   ".join((*parts, f"{self._zoom:.0%}".replace("%", " %"))))
+
+
+class StatusLine(QFrame):
+    """The bottom of the window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("strip")
+        self._ran, notice = Elided(), QLabel(DISCLAIMER)
+        self._ran.setObjectName("muted")
+        notice.setObjectName("muted")
+        notice.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        line = QHBoxLayout(self)
+        line.setContentsMargins(12, 4, 12, 4)
+        line.setSpacing(24)
+        line.addWidget(self._ran, 1)
+        line.addWidget(notice)
+
+    def apply(self, old: Snapshot, new: Snapshot) -> None:
+        """Show what goes on or what ran."""
+        if (new.case, new.stage, new.opening) != (old.case, old.stage, old.opening):
+            self._ran.show_text(_status(new))
+
+    def text(self) -> str:
+        """What is shown."""
+        return self._ran.text()
+
+
+def _status(now: Snapshot) -> str:
+    if now.opening is not None:
+        return f"Opening {now.entries[now.opening].name}…"
+    if now.stage in (Stage.RECOGNISING, Stage.LOADING):
+        return f"{now.stage.value.capitalize()}…"
+    if now.case is None:
+        return ""
+    parts = [f"{p.role}: {ran(p)}" for p in now.case.predictions]
+    parts += [f"{f.role}: {f.reason}" for f in now.case.failures]
+    parts += [f"{role}: running…" for role in now.case.pending]
+    return "     ".join(parts)
+
+
+def _part(probability: float | None) -> str:
+    return "–" if probability is None else f"{probability:.2f}"

@@ -1,0 +1,132 @@
+"""How a person wants to look at a case: which layers, how drawn, through which grey window.
+
+Everything here is frozen, so that a thread can draw from it while the person already chose something else.
+Colours are of the Okabe-Ito family, which readers with the common colour blindnesses tell apart; line styles
+differ as well, so that colour is never the only mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+__all__ = ["LOOKS", "Layer", "LayerView", "Look", "Style", "View"]
+
+
+class Layer(StrEnum):
+    """What can lie over the image."""
+
+    FUSED = "fused"
+    SPECIALIST = "specialist"
+    OMNIMODEL = "omnimodel"
+    UNCERTAINTY = "uncertainty"
+    TRUTH = "truth"
+
+
+class Style(StrEnum):
+    """How a mask is drawn."""
+
+    CONTOUR = "contour"
+    FILL = "fill"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The fixed appearance of a layer.
+
+    Attributes:
+        title: shown name.
+        colour: (red, green, blue) 0-255.
+        dashed: drawn with a broken line.
+        width: line width in device-independent pixels.
+        key: digit that toggles it.
+        hint: what it is, in a sentence.
+    """
+
+    title: str
+    colour: tuple[int, int, int]
+    dashed: bool
+    width: float
+    key: int
+    hint: str
+
+
+LOOKS: Mapping[Layer, Look] = MappingProxyType(
+    {
+        Layer.FUSED: Look(
+            "Fused", (255, 255, 255), False, 2.0, 1, "Both opinions, weighted by how far each can be trusted"
+        ),
+        Layer.SPECIALIST: Look(
+            "Specialist", (86, 180, 233), False, 1.6, 2, "The model trained for this task alone"
+        ),
+        Layer.OMNIMODEL: Look("Omnimodel", (226, 138, 189), False, 1.6, 3, "The general model's opinion"),
+        Layer.UNCERTAINTY: Look(
+            "Uncertainty", (94, 201, 98), False, 0.0, 4, "Where the fused mask could as well be wrong"
+        ),
+        Layer.TRUTH: Look("Ground truth", (240, 228, 66), True, 1.6, 5, "The reference for the scores"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerView:
+    """How one layer is drawn now; opacity in [0,1]."""
+
+    shown: bool = True
+    style: Style = Style.CONTOUR
+    opacity: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.opacity <= 1.0:
+            raise ValueError(f"LayerView.opacity must lie within [0,1], got {self.opacity}")
+
+
+def _start() -> Mapping[Layer, LayerView]:
+    uncertain = LayerView(style=Style.FILL, opacity=0.7)
+    return MappingProxyType(
+        {layer: uncertain if layer is Layer.UNCERTAINTY else LayerView() for layer in Layer}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that decides what a case looks like on the canvas.
+
+    Attributes:
+        layers: each layer's own settings.
+        solo: the one layer seen while its key is held, or None.
+        window: (centre, width) in pixel values, or None for the image's own.
+        legend: whether the canvas names the visible layers.
+    """
+
+    layers: Mapping[Layer, LayerView] = field(default_factory=_start)
+    solo: Layer | None = None
+    window: tuple[float, float] | None = None
+    legend: bool = True
+
+    def __post_init__(self) -> None:
+        if self.window is not None and not self.window[1] > 0:
+            raise ValueError(f"View.window must have a positive width, got {self.window}")
+
+    def visible(self, layer: Layer) -> bool:
+        """Whether `layer` is drawn now."""
+        return self.layers[layer].shown if self.solo is None else layer is self.solo
+
+    def changed(
+        self,
+        layer: Layer,
+        *,
+        shown: bool | None = None,
+        style: Style | None = None,
+        opacity: float | None = None,
+    ) -> View:
+        """The view with some settings of one layer replaced."""
+        old = self.layers[layer]
+        new = LayerView(
+            old.shown if shown is None else shown,
+            style or old.style,
+            old.opacity if opacity is None else opacity,
+        )
+        return replace(self, layers=MappingProxyType({**self.layers, layer: new}))

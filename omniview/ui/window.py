@@ -1,0 +1,358 @@
+"""The main window: builds the panels and connects what a person wants to the workflow. Nothing else does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPixmap
+from PyQt6.QtWidgets import QFileDialog, QMainWindow, QSplitter, QVBoxLayout, QWidget
+
+from omniview.errors import OmniViewError
+from omniview.io.samples import SAMPLES
+from omniview.ui.about import AboutBox, KeysBox
+from omniview.ui.actions import Actions
+from omniview.ui.canvas import Canvas
+from omniview.ui.case_list import CaseList
+from omniview.ui.choosers import Choosers
+from omniview.ui.drop import Dropped, entries_of, sort_out
+from omniview.ui.frame import whole_window
+from omniview.ui.frame_bar import FrameBar
+from omniview.ui.latest import Latest
+from omniview.ui.layer_keys import LayerKeys
+from omniview.ui.layer_panel import LayerPanel
+from omniview.ui.legend import Legend
+from omniview.ui.messages import Action, Level, Notice, notice_of
+from omniview.ui.model_panel import ModelPanel
+from omniview.ui.models import Models
+from omniview.ui.notice_bar import NoticeBar
+from omniview.ui.panel import side
+from omniview.ui.quality_panel import QualityPanel
+from omniview.ui.score_panel import ScorePanel
+from omniview.ui.session import Entry, Session, Snapshot
+from omniview.ui.status_line import ReadoutBar, StatusLine
+from omniview.ui.view import Layer
+from omniview.ui.workflow import Workflow
+
+__all__ = ["Window"]
+
+_LEFT, _RIGHT = 210, 312
+_START = (1280, 800)
+
+
+class Window(QMainWindow):
+    """OmniView's window.
+
+    Args:
+        session: what is shown; changed by the workflow and, for the view alone, here.
+        models: where segmenters come from.
+    """
+
+    def __init__(self, session: Session, models: Models) -> None:
+        super().__init__()
+        self.session = session
+        self.workflow = Workflow(session, models)
+        self.closed = asyncio.Event()
+        self._sorting = Latest(self._complain)
+        self.canvas = Canvas()
+        self.cases, self.choosers = CaseList(), Choosers(models.tasks(), models.omnimodels())
+        self.layers, self.scores = LayerPanel(), ScorePanel()
+        self.quality, self.models = QualityPanel(), ModelPanel()
+        self.frames, self.readout, self.status = FrameBar(), ReadoutBar(), StatusLine()
+        self.legend, self.notice = Legend(self.canvas), NoticeBar(self.canvas)
+        self.actions_ = Actions(self, SAMPLES)
+        self.setWindowTitle("OmniView")
+        self.resize(*_START)
+        self.setMinimumSize(900, 600)
+        self.setAcceptDrops(True)
+        self._lay_out()
+        self._connect()
+        self._keys = LayerKeys(self)
+        self._keys.tapped.connect(self._toggle)
+        self._keys.held.connect(self._hold)
+        self.canvas.installEventFilter(self)
+        session.changed.connect(self._apply)
+        self._apply(Snapshot(stage=session.now.stage, omnimodel="", task=""), session.now)
+        self.canvas.setFocus()
+
+    def open(self, paths: Sequence[Path], truth: Path | None = None) -> None:
+        """Open files and folders; `truth` belongs to the first."""
+        if paths:
+            self._sort(lambda: _with_truth(entries_of(paths), truth))
+
+    def open_sample(self, key: str) -> None:
+        """Open a built-in sample."""
+        self.workflow.open((Entry(_short(SAMPLES[key].title), sample=key),))
+
+    def use_truth(self, path: Path) -> None:
+        """Score the case on screen against `path`."""
+        self.workflow.use_truth(path)
+
+    async def settle(self) -> None:
+        """Wait until all that was asked for is on screen."""
+        await self._sorting.settle()
+        await self.workflow.settle()
+        await self.canvas.settle()
+
+    async def shut(self) -> None:
+        """Stop all work and release the models; the window may be deleted afterwards."""
+        await self._sorting.close()
+        await self.workflow.close()
+        await self.canvas.close_down()
+
+    def picture(self) -> QPixmap:
+        """The window as it looks now."""
+        return self.grab()
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """Tell the main coroutine; it ends the work before the loop stops."""
+        super().closeEvent(event)
+        self.closed.set()
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take files and folders."""
+        if event is not None and (data := event.mimeData()) is not None and data.hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Open what was dropped, or use it as ground truth."""
+        data = None if event is None else event.mimeData()
+        if event is None or data is None:
+            return
+        paths = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            image = self.session.now.image
+            self._sort(lambda: sort_out(paths, image))
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Keep what lies over the canvas in its place."""
+        if event is not None and event.type() == QEvent.Type.Resize and watched is self.canvas:
+            self.legend.place()
+            self.notice.place()
+        return super().eventFilter(watched, event)
+
+    def _lay_out(self) -> None:
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.canvas, 1)
+        column.addWidget(self.readout)
+        column.addWidget(self.frames)
+        self.results = side(self.layers, self.scores, self.quality, self.models)
+        split = QSplitter(Qt.Orientation.Horizontal)
+        for widget in (self.cases, centre, self.results):
+            split.addWidget(widget)
+        split.setStretchFactor(1, 1)
+        split.setSizes([_LEFT, _START[0] - _LEFT - _RIGHT, _RIGHT])
+        split.setHandleWidth(2)
+        self.cases.setMinimumWidth(150)
+        self.results.setMinimumWidth(_RIGHT)
+        whole = QWidget()
+        rows = QVBoxLayout(whole)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        rows.addWidget(split, 1)
+        rows.addWidget(self.status)
+        self.setCentralWidget(whole)
+        self.actions_.toolbar.addWidget(self.choosers)
+
+    def _connect(self) -> None:
+        flow, do = self.workflow, self.actions_
+        self.cases.chosen.connect(flow.select)
+        self.choosers.task_chosen.connect(lambda name: flow.analyse_again(task=name))
+        self.choosers.omnimodel_chosen.connect(lambda name: flow.analyse_again(omnimodel=name))
+        self.choosers.offline_chosen.connect(lambda on: flow.analyse_again(offline=on))
+        self.layers.toggled.connect(lambda layer, on: self._look(layer, shown=on))
+        self.layers.styled.connect(lambda layer, style: self._look(layer, style=style))
+        self.layers.faded.connect(lambda layer, value: self._look(layer, opacity=value))
+        self.frames.moved.connect(flow.show_frame)
+        self.canvas.hovered.connect(self.readout.show_values)
+        self.canvas.zoomed.connect(self.readout.show_zoom)
+        self.canvas.window_dragged.connect(self._drag_window)
+        self.notice.dismissed.connect(lambda: self.session.update(notice=None))
+        for source in (self.notice, self.models):
+            source.acted.connect(self._act)
+        slots: dict[str, Callable[[], Any]] = {
+            "open": self._ask_images,
+            "folder": self._ask_folder,
+            "truth": self._ask_truth,
+            "save": self._ask_save,
+            "copy": self._copy,
+            "quit": self.close,
+            "next": lambda: self._step_case(1),
+            "previous": lambda: self._step_case(-1),
+            "next_frame": lambda: self._step_frame(1),
+            "previous_frame": lambda: self._step_frame(-1),
+            "again": flow.analyse_again,
+            "stop": self._stop,
+            "filter": self._focus_filter,
+            "fit": self.canvas.fit,
+            "actual": self.canvas.actual_size,
+            "zoom_in": self.canvas.zoom,
+            "zoom_out": lambda: self.canvas.zoom(0.8),
+            "reset_window": lambda: flow.rewindow(None),
+            "legend": self._toggle_legend,
+            "cases": lambda: self.cases.setVisible(not self.cases.isVisible()),
+            "results": lambda: self.results.setVisible(not self.results.isVisible()),
+            "keys": lambda: KeysBox(self).open(),
+            "about": lambda: AboutBox(self).open(),
+        }
+        for name, slot in slots.items():
+            do.on(name, slot)
+        do.sample_chosen.connect(self.open_sample)
+        do.layer_chosen.connect(self._toggle)
+
+    def _apply(self, old: Snapshot, new: Snapshot) -> None:
+        for panel in (
+            self.canvas,
+            self.cases,
+            self.choosers,
+            self.layers,
+            self.scores,
+            self.quality,
+            self.models,
+            self.frames,
+            self.readout,
+            self.status,
+            self.legend,
+            self.notice,
+            self.actions_,
+        ):
+            panel.apply(old, new)
+        if new.image is not old.image:
+            self.setWindowTitle("OmniView" if new.image is None else f"{new.image.name} · OmniView")
+
+    def _look(self, layer: Layer, **changes: Any) -> None:
+        self.session.update(view=self.session.now.view.changed(layer, **changes))
+
+    def _toggle(self, layer: Layer) -> None:
+        self._look(layer, shown=not self.session.now.view.layers[layer].shown)
+
+    def _hold(self, layer: Layer | None) -> None:
+        self.session.update(view=replace(self.session.now.view, solo=layer))
+
+    def _toggle_legend(self) -> None:
+        view = self.session.now.view
+        self.session.update(view=replace(view, legend=not view.legend))
+
+    def _drag_window(self, right: float, down: float) -> None:
+        now = self.session.now
+        if now.image is not None:
+            whole = whole_window(now.image)
+            centre, width = now.view.window or whole
+            wider = max(width + right * whole[1], whole[1] / 256)
+            self.workflow.rewindow((centre - down * whole[1], wider))
+
+    def _step_case(self, step: int) -> None:
+        now = self.session.now
+        row = self.cases.neighbour(now.current if now.opening is None else now.opening, step)
+        if row is not None:
+            self.workflow.select(row)
+
+    def _step_frame(self, step: int) -> None:
+        now = self.session.now
+        if 0 <= now.position + step < len(now.series):
+            self.workflow.show_frame(now.position + step)
+
+    def _stop(self) -> None:
+        if self.session.now.notice is not None:
+            self.session.update(notice=None)
+        else:
+            self.workflow.cancel()
+
+    def _focus_filter(self) -> None:
+        self.cases.show()
+        self.cases.focus_filter()
+
+    def _copy(self) -> None:
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setPixmap(self.picture())
+            self.session.update(
+                notice=Notice("A picture of the window is on the clipboard.", level=Level.GOOD)
+            )
+
+    def _act(self, action: Action) -> None:
+        """Carry out the next step that a message offered."""
+        deeds: dict[Action, Callable[[], Any]] = {
+            Action.AGAIN: self.workflow.analyse_again,
+            Action.GO_ONLINE: lambda: self.workflow.analyse_again(offline=False),
+            Action.CHOOSE_TASK: self.choosers.ask_task,
+            Action.CHOOSE_TRUTH: self._ask_truth,
+            Action.OPEN: self._ask_images,
+        }
+        if action in deeds:
+            deeds[action]()
+
+    def _ask_images(self) -> None:
+        self._ask("Open images", QFileDialog.FileMode.ExistingFiles, self.open)
+
+    def _ask_folder(self) -> None:
+        self._ask("Open a folder of images", QFileDialog.FileMode.Directory, self.open)
+
+    def _ask_truth(self) -> None:
+        self._ask(
+            "Use a mask as ground truth", QFileDialog.FileMode.ExistingFile, lambda p: self.use_truth(p[0])
+        )
+
+    def _ask_save(self) -> None:
+        self._ask("Save the masks into", QFileDialog.FileMode.Directory, lambda p: self.workflow.save(p[0]))
+
+    def _ask(self, title: str, mode: QFileDialog.FileMode, then: Callable[[list[Path]], None]) -> None:
+        """Ask for paths without a nested event loop."""
+        dialog = QFileDialog(self, title)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setFileMode(mode)
+        if mode is not QFileDialog.FileMode.Directory:
+            dialog.setNameFilters(["Images (" + _patterns() + ")", "All files (*)"])
+        dialog.filesSelected.connect(lambda names: then([Path(name) for name in names]))
+        dialog.open()
+
+    def _sort(self, find: Callable[[], Dropped]) -> None:
+        self._sorting.start(lambda newest: self._take(find, newest))
+
+    def _take(self, find: Callable[[], Dropped], newest: Callable[[], bool]) -> Coroutine[Any, Any, None]:
+        async def work() -> None:
+            try:
+                found = await asyncio.to_thread(find)
+            except OmniViewError as error:
+                self.session.update(notice=notice_of(error, Action.OPEN))
+                return
+            if not newest():
+                return
+            if found.truth is not None:
+                self.use_truth(found.truth)
+            else:
+                self.workflow.open(found.entries)
+                if found.unpaired:
+                    text = f"{len(found.unpaired)} file(s) could not be paired: {found.unpaired[0]}"
+                    self.session.update(notice=Notice(text, level=Level.INFO))
+
+        return work()
+
+    def _complain(self, error: BaseException) -> None:
+        self.session.update(
+            notice=Notice(f"A defect in OmniView ({type(error).__name__}).", "Report it.", Level.ERROR)
+        )
+
+
+def _with_truth(found: Dropped, truth: Path | None) -> Dropped:
+    if truth is None:
+        return found
+    return replace(found, entries=(replace(found.entries[0], truth=truth), *found.entries[1:]))
+
+
+def _short(title: str) -> str:
+    return title.split(",")[0].split(" (")[0]
+
+
+def _patterns() -> str:
+    from omniview.io.read import SUFFIXES
+
+    return " ".join(f"*{suffix}" for suffix in sorted(SUFFIXES))

@@ -1,0 +1,344 @@
+"""The coroutines behind each wish of a person: they read, analyse and write, and touch no widget.
+
+All that blocks runs in threads; the session is changed on the event loop's thread alone, and only while the
+wish is still the newest. What cannot be opened becomes a notice, and the case on screen stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from omniview.analyse import FUSED, analyse, with_truth
+from omniview.batch.one import AUTO
+from omniview.core.case import Case, Truth
+from omniview.core.image import Image
+from omniview.core.task import Task
+from omniview.errors import OmniViewError, SizeMismatch
+from omniview.io.pair import find_truth
+from omniview.io.read import open_series, read_truth
+from omniview.io.samples import SAMPLES
+from omniview.ui.frame import QUICK, Frame, Picture, picture, prepare
+from omniview.ui.latest import Coalesced, Latest
+from omniview.ui.messages import Action, Level, Notice, notice_of
+from omniview.ui.models import Models
+from omniview.ui.session import Entry, Session, Stage
+
+__all__ = ["Workflow"]
+
+_log = logging.getLogger(__name__)
+_REST_S = 0.25  # a person who still turns through frames is not waiting for masks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """A case that wants to be on screen, if it still may."""
+
+    case: Case
+    newest: Callable[[], bool]
+
+
+class Workflow:
+    """Carries out wishes, newest first.
+
+    Args:
+        session: what the window shows.
+        models: where segmenters come from.
+    """
+
+    def __init__(self, session: Session, models: Models) -> None:
+        self._session = session
+        self._models = models
+        self._latest = Latest(self._defect)
+        self._writing = Latest(self._defect)
+        self._drawing = Coalesced(self._draw)
+        self._windowing = Coalesced(self._window)
+
+    def open(self, entries: Sequence[Entry], index: int = 0) -> None:
+        """Add `entries` to the case list, unless they are there, and open the one at `index` of them."""
+        old = self._session.now.entries
+        known = {(row.path, row.sample): row for row in old}
+        added = [row for row in entries if (row.path, row.sample) not in known]
+        self._session.update(entries=(*old, *added))
+        wanted = (entries[index].path, entries[index].sample)
+        self.select([(row.path, row.sample) for row in self._session.now.entries].index(wanted))
+
+    def select(self, index: int) -> None:
+        """Open an entry of the case list and analyse it."""
+        self._latest.start(lambda newest: self._open(index, newest))
+
+    def show_frame(self, position: int) -> None:
+        """Show another frame of a clip or volume, and analyse it once the person rests."""
+        self._latest.start(lambda newest: self._turn(position, newest))
+
+    def analyse_again(self, **changes: Any) -> None:
+        """Analyse the image on screen, after `changes` of the session (task, omnimodel, offline)."""
+        self._session.update(notice=None, **changes)
+        if self._session.now.image is not None:
+            self._latest.start(self._again)
+
+    def use_truth(self, path: Path) -> None:
+        """Score the case on screen against the mask in `path`."""
+        self._writing.start(lambda newest: self._use_truth(path, newest))
+
+    def save(self, folder: Path) -> None:
+        """Write the masks of the case on screen, and a record of what made them, into `folder`."""
+        self._writing.start(lambda newest: self._save(folder, newest))
+
+    def rewindow(self, window: tuple[float, float] | None) -> None:
+        """Look at the image through another grey window (centre, width); None for its own."""
+        now = self._session.now
+        self._session.update(view=replace(now.view, window=window))
+        if now.image is not None:
+            self._windowing.ask((now.image, window))
+
+    def cancel(self) -> None:
+        """Stop the analysis; what has arrived stays."""
+        now = self._session.now
+        self._latest.cancel()
+        if now.stage.busy:
+            self._session.update(stage=Stage.WAITING, opening=None)
+
+    async def settle(self) -> None:
+        """Wait until everything asked for is done and prepared for the screen."""
+        for part in (self._latest, self._writing, self._drawing, self._windowing):
+            await part.settle()
+
+    async def close(self) -> None:
+        """Stop everything and release the models."""
+        for part in (self._latest, self._writing, self._drawing, self._windowing):
+            await part.close()
+        await self._models.close()
+
+    async def _open(self, index: int, newest: Callable[[], bool]) -> None:
+        session = self._session
+        entry = session.now.entries[index]
+        session.update(opening=index, stage=Stage.OPENING, notice=None)
+        session.update_entry(index, stage=Stage.OPENING)
+        try:
+            series, image, first, truth = await asyncio.to_thread(_load, entry)
+        except OmniViewError as error:
+            self._keep(index, error)
+            return
+        except asyncio.CancelledError:
+            session.update_entry(index, stage=Stage.WAITING)
+            raise
+        session.update(
+            **_fresh(image, first), series=series, current=index, opening=None, truth=truth, recognised=None
+        )
+        if max(image.shape) > QUICK:
+            self._windowing.ask((image, None))
+        await self._find(index, image, entry, newest)
+
+    async def _find(self, index: int, image: Image, entry: Entry, newest: Callable[[], bool]) -> None:
+        """Recognise the task, read the reference that belongs to it, and analyse."""
+        task = await self._recognise(image, entry)
+        if task is None:
+            self._session.update_entry(index, stage=Stage.ASKING)
+            return
+        if self._session.now.truth is None:
+            await self._find_truth(image, task, entry)
+        await self._analyse(image, task, index, newest)
+
+    async def _turn(self, position: int, newest: Callable[[], bool]) -> None:
+        now = self._session.now
+        index = now.current
+        if index is None or not 0 <= position < len(now.series):
+            return
+        try:
+            image = await asyncio.to_thread(now.series.__getitem__, position)
+            shown = await asyncio.to_thread(picture, image, now.view.window, True)
+        except OmniViewError as error:
+            self._session.update(notice=notice_of(error))
+            return
+        view = self._session.now.view
+        self._session.update(**_fresh(image, shown), truth=None)
+        self._session.update(view=view)
+        await asyncio.sleep(_REST_S)
+        await self._find(index, image, self._session.now.entries[index], newest)
+
+    async def _again(self, newest: Callable[[], bool]) -> None:
+        now = self._session.now
+        assert now.image is not None
+        assert now.current is not None
+        await self._find(now.current, now.image, now.entries[now.current], newest)
+
+    async def _recognise(self, image: Image, entry: Entry) -> Task | None:
+        """The task to look for; None after asking the person."""
+        session = self._session
+        chosen = session.now.task
+        if chosen != AUTO:
+            session.update(recognised=None)
+            return self._models.tasks()[chosen]
+        if entry.sample is not None:
+            task: Task | None = self._models.tasks()[SAMPLES[entry.sample].task]
+        else:
+            session.update(stage=Stage.RECOGNISING)
+            task = await asyncio.to_thread(self._models.recognise, image)
+        session.update(recognised=task)
+        if task is None:
+            session.update(
+                stage=Stage.ASKING,
+                notice=Notice(
+                    "It is not clear what kind of image this is, so nothing was analysed.",
+                    "Choose the task.",
+                    Level.WARNING,
+                    Action.CHOOSE_TASK,
+                ),
+            )
+        return task
+
+    async def _find_truth(self, image: Image, task: Task, entry: Entry) -> None:
+        """Read the reference that belongs to the entry, if there is one."""
+        if entry.path is None:
+            return
+        path = entry.truth or await asyncio.to_thread(find_truth, entry.path)
+        if path is None:
+            return
+        try:
+            truth = await asyncio.to_thread(read_truth, path, image, len(task.labels))
+        except OmniViewError as error:
+            self._session.update(notice=notice_of(error, Action.CHOOSE_TRUTH))
+        else:
+            self._session.update(truth=truth)
+
+    async def _analyse(self, image: Image, task: Task, index: int, newest: Callable[[], bool]) -> None:
+        session = self._session
+        now = session.now
+        session.update(stage=Stage.LOADING, began=time.monotonic())
+        session.update_entry(index, stage=Stage.ANALYSING)
+        try:
+            segmenters = await asyncio.to_thread(self._models.segmenters, task, now.omnimodel, now.offline)
+            session.update(stage=Stage.ANALYSING, began=time.monotonic())
+            case = await analyse(
+                image,
+                task,
+                segmenters,
+                truth=_fitting(now.truth, task),
+                on_update=lambda case: self._drawing.ask(_Drawn(case, newest)),
+            )
+        except OmniViewError as error:
+            session.update(stage=Stage.FAILED, notice=notice_of(error, Action.AGAIN))
+            session.update_entry(index, stage=Stage.FAILED, note=error.message)
+            return
+        except asyncio.CancelledError:
+            session.update_entry(index, stage=Stage.WAITING)
+            raise
+        await self._drawing.settle()
+        stage = Stage.DONE if case.predictions else Stage.FAILED
+        session.update(stage=stage)
+        note = "; ".join(f.reason for f in case.failures)
+        dice = case.scores.get(FUSED, {}).get("dice")
+        session.update_entry(index, stage=stage, dice=dice, note=note)
+
+    async def _draw(self, drawn: _Drawn) -> None:
+        """Prepare a case in a thread, then put case and frame on the screen together."""
+        now = self._session.now
+        if now.frame is None or drawn.case.image is not now.image:
+            return
+        frame = await asyncio.to_thread(prepare, drawn.case, now.frame)
+        now = self._session.now
+        if drawn.newest() and drawn.case.image is now.image and now.frame is not None:
+            # the picture may have been replaced meanwhile: only the layers are new
+            self._session.update(case=drawn.case, frame=replace(frame, picture=now.frame.picture))
+
+    async def _window(self, request: tuple[Image, tuple[float, float] | None]) -> None:
+        image, window = request
+        for quick in (True, False):
+            if not quick and (max(image.shape) <= QUICK or self._windowing.waiting):
+                return
+            shown = await asyncio.to_thread(picture, image, window, quick)
+            now = self._session.now
+            if now.image is not image or now.frame is None:
+                return
+            self._session.update(frame=replace(now.frame, picture=shown))
+
+    async def _use_truth(self, path: Path, newest: Callable[[], bool]) -> None:
+        now = self._session.now
+        if now.image is None:
+            return
+        labels = len(now.case.task.labels) if now.case is not None else 1
+        try:
+            truth = await asyncio.to_thread(read_truth, path, now.image, labels)
+            case = None if now.case is None else await asyncio.to_thread(with_truth, now.case, truth)
+        except OmniViewError as error:
+            action = Action.CHOOSE_TRUTH if isinstance(error, SizeMismatch) else Action.NONE
+            self._session.update(notice=notice_of(error, action))
+            return
+        if self._session.now.image is not now.image or now.current is None:
+            return
+        notes = Notice(" ".join(truth.notes), level=Level.INFO) if truth.notes else None
+        self._session.update(truth=truth, notice=notes)
+        self._session.update_entry(now.current, truth=path)
+        if self._session.now.case is not now.case:
+            self._latest.start(self._again)  # results came meanwhile: they want the new reference too
+        elif case is not None:
+            dice = case.scores.get(FUSED, {}).get("dice")
+            self._session.update_entry(now.current, dice=dice)
+            self._drawing.ask(_Drawn(case, newest))
+            if case.pending:
+                self._latest.start(self._again)
+
+    async def _save(self, folder: Path, _newest: Callable[[], bool]) -> None:
+        from omniview.batch.results import write_case
+
+        now = self._session.now
+        if now.case is None or not now.case.predictions:
+            self._session.update(notice=Notice("There are no masks to save yet.", "Wait for the analysis."))
+            return
+        stem = Path(now.case.image.name).stem
+        try:
+            await asyncio.to_thread(write_case, now.case, folder, stem)
+        except OmniViewError as error:
+            self._session.update(notice=notice_of(error))
+        else:
+            self._session.update(notice=Notice(f"Masks of {stem} saved in {folder}.", level=Level.GOOD))
+
+    def _keep(self, index: int, error: OmniViewError) -> None:
+        """Say what could not be opened; what is on screen stays."""
+        session = self._session
+        case = session.now.case
+        complete = case is not None and not case.pending
+        stage = Stage.DONE if complete else Stage.WAITING
+        session.update(opening=None, stage=stage, notice=notice_of(error, Action.OPEN))
+        session.update_entry(index, stage=Stage.FAILED, note=error.message)
+        if session.now.image is not None and not complete:
+            self._latest.start(self._again)  # opening the other file had cut its analysis short
+
+    def _defect(self, error: BaseException) -> None:
+        _log.error("defect", exc_info=error)
+        self._session.update(
+            opening=None,
+            stage=Stage.FAILED,
+            notice=Notice(
+                f"A defect in OmniView ({type(error).__name__}).", "See the log, and report it.", Level.ERROR
+            ),
+        )
+
+
+def _load(entry: Entry) -> tuple[Sequence[Image], Image, Picture, Truth | None]:
+    """The series, its first image, a picture for the screen, and a sample's own reference. Blocks."""
+    truth: Truth | None = None
+    if entry.sample is not None:
+        image, truth = SAMPLES[entry.sample].load()
+        series: Sequence[Image] = (image,)
+    else:
+        assert entry.path is not None
+        series = open_series(entry.path)
+        image = series[0]
+    return series, image, picture(image, None, quick=True), truth
+
+
+def _fresh(image: Image, shown: Picture) -> dict[str, Any]:
+    """What changes in the session when another image comes on screen."""
+    return {"image": image, "frame": Frame(shown), "case": None}
+
+
+def _fitting(truth: Truth | None, task: Task) -> Truth | None:
+    """The reference, if it has as many labels as the task."""
+    return truth if truth is not None and len(truth.mask) == len(task.labels) else None

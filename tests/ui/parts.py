@@ -1,0 +1,61 @@
+"""Real small models in the shape the window wants, for the tests of the window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from omniview.core.image import Image
+from omniview.core.prediction import Quality
+from omniview.core.segmenter import Segmenter
+from omniview.core.task import TASKS, Task
+from tests.fakes import OtsuSegmenter
+
+__all__ = ["OtsuModels"]
+
+
+def _pair() -> tuple[OtsuSegmenter, OtsuSegmenter]:
+    return (
+        OtsuSegmenter("otsu-special", "specialist", quality=Quality(0.88, 0.72, 0.95)),
+        OtsuSegmenter("otsu-general", "omnimodel", delay_s=0.05, invert=True, quality=Quality(0.4, 0.1, 0.7)),
+    )
+
+
+@dataclass
+class OtsuModels:
+    """Two thresholds instead of networks.
+
+    Attributes:
+        parts: the segmenters, specialist first.
+        task: what `recognise` says.
+        asked: (task, omnimodel, offline) of each call of `segmenters`.
+        closed: whether it was closed.
+    """
+
+    parts: tuple[OtsuSegmenter, ...] = field(default_factory=_pair)
+    task: str | None = "polyp"
+    asked: list[tuple[str, str, bool]] = field(default_factory=list)
+    closed: bool = False
+
+    def tasks(self) -> Mapping[str, Task]:
+        """All built-in tasks."""
+        return TASKS
+
+    def omnimodels(self) -> tuple[str, ...]:
+        """As the real one."""
+        return "none", "builtin", "gemini"
+
+    def recognise(self, image: Image) -> Task | None:
+        """Always the same."""
+        return None if self.task is None else TASKS[self.task]
+
+    def segmenters(self, task: Task, omnimodel: str, offline: bool) -> tuple[Segmenter, ...]:
+        """The parts, without the omnimodel where none is wanted."""
+        self.asked.append((task.name, omnimodel, offline))
+        return tuple(p for p in self.parts if p.role == "specialist" or omnimodel != "none")
+
+    async def close(self) -> None:
+        """Remember that it was closed."""
+        self.closed = True
+        for part in self.parts:
+            await part.close()
