@@ -273,16 +273,28 @@ def models_verify() -> None:
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Option(help="polyp, vessel, breast, nuclei, generalist")],
-    data: Annotated[list[Path], typer.Option(help="folder with images/, masks/ and split.csv; repeatable")],
+    task: Annotated[str, typer.Option(help="polyp, vessel, breast, nuclei, generalist, or all")],
+    data: Annotated[list[Path], typer.Option(help="folder with images/, masks/, split.csv; repeatable")],
     out: Out,
-    minutes: Annotated[float, typer.Option(min=0.1, help="how long to train")] = 20.0,
-    seed: Annotated[int, typer.Option()] = 0,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="instead of the recipe's schedule")] = None,
+    seed: Annotated[int | None, typer.Option(help="instead of the recipe's")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads")] = 1,
 ) -> None:
-    """Train a model on your own folders; a killed run goes on where it stopped."""
-    from omniview.training.entry import train as fit
+    """Train, calibrate and export; the same command continues a run that was killed."""
+    from dataclasses import replace
 
-    fit(task, data, out, minutes=minutes, seed=seed, say=lambda text: _say.print(escape(text)))
+    from omniview.training.run import TASK_NAMES, default_settings, folders_of
+    from omniview.training.run import train as fit
+
+    for name in TASK_NAMES if task == "all" else (task,):
+        settings = replace(default_settings(name), threads=threads)
+        if minutes is not None:
+            settings = replace(settings, minutes=minutes, steps=None)
+        if seed is not None:
+            settings = replace(settings, seed=seed)
+        own = folders_of(name, data) if task == "all" and name != "generalist" else data
+        card = fit(name, own, out, settings=settings, progress=lambda p: _say.print(escape(str(p))))
+        typer.echo(card)
 
 
 def _settings(omnimodel: str | None, offline: bool, answers: int | None, views: int | None) -> Settings:
