@@ -240,7 +240,7 @@ def _in_words(notes: Counter[str], refused: Counter[str], found: Salvage, entrie
         yield "the answer was too long, only its beginning was read"
     elif not found.whole:
         yield "the answer is broken or was cut off; its whole objects were used"
-    if found.repeating:
+    if found.repeating and not found.whole:
         yield "the answer repeats itself at its end"
 
 

@@ -26,8 +26,8 @@ _MAX_FAILED_STARTS = 6
 
 _STRUCTURE = re.compile(r"[\[{\"]")
 _START = re.compile(r"[\[{]")
-# innermost objects; possessive, so that a missing end costs one pass and no backtracking
-_INNERMOST = re.compile(r"\{[^{}]*+\}")
+# innermost objects with a key; possessive, so that a missing end costs one pass and no backtracking
+_INNERMOST = re.compile(r"\{[^{}:]*+:[^{}]*+\}")
 _TRAILING_COMMA = re.compile(r",\s*+(?=[\]}])")
 _PYTHON_WORDS = re.compile(r"\b(?:True|False|None)\b")
 _WORDS = {"True": "true", "False": "false", "None": "null"}
@@ -90,7 +90,7 @@ def _objects(text: str) -> Iterator[Json]:
         piece = match.group()
         for attempt in (piece, _mended(piece)):
             try:
-                yield json.loads(attempt, strict=False)
+                yield _DECODER.decode(attempt)
                 break
             except (ValueError, RecursionError):
                 continue
