@@ -20,14 +20,15 @@ from omniview.errors import InputError, OmniViewError, OutputError
 from omniview.settings import Settings
 from omniview.ui.models import Models
 
-__all__ = ["FIRST_SAMPLE", "run", "start"]
+__all__ = ["FIRST_SAMPLE", "SWITCH_S", "run", "start"]
 
 _log = logging.getLogger(__name__)
 
 FIRST_SAMPLE = "polyp-phantom"
 """Greets whoever starts without a file: colour, one clear object, exact truth."""
 _PICTURE = (1600, 1000)  # of the window on a screenshot
-_SWITCH_S = 0.001  # Python's threads take turns this often; the default of 5 ms makes the window stutter
+SWITCH_S = 0.001
+"""Python's threads take turns this often; the default of 5 ms makes the window stutter."""
 
 
 def run(
@@ -114,7 +115,7 @@ def start(
     loop = qasync.QEventLoop(app)
     before, switch = sys.excepthook, sys.getswitchinterval()
     sys.excepthook = _told  # an exception in a slot would end the process
-    sys.setswitchinterval(_SWITCH_S)
+    sys.setswitchinterval(SWITCH_S)
     try:
         with ThreadPoolExecutor(max_workers=6, thread_name_prefix="omniview") as threads:
             loop.set_default_executor(threads)
@@ -133,7 +134,8 @@ def start(
                         return 0
                     return await _photograph(window, screenshot, masks)
                 finally:
-                    await window.shut()
+                    await window.rest()
+                    await models.close()
                     window.close()
                     window.deleteLater()
 

@@ -25,7 +25,7 @@ _BITS = 4  # OpenCV takes fixed-point coordinates with this many fractional bits
 _CASING = (0, 0, 0, 165)  # premultiplied BGRA of the dark border that lifts a line off any tissue
 _CASING_WIDTH = 1.0  # on each side, device-independent pixels
 _DASH, _GAP = 7.0, 5.0  # device-independent pixels
-_ORDER = (Layer.TRUTH, Layer.OMNIMODEL, Layer.SPECIALIST, Layer.FUSED)  # the last lies on top
+_ORDER = (Layer.FUSED, Layer.TRUTH, Layer.OMNIMODEL, Layer.SPECIALIST)  # thin lines over the wide one
 _FILL = 0.4  # opacity of a fill relative to a contour's: the tissue must stay readable
 
 
@@ -86,10 +86,13 @@ def paint(frame: Frame, view: View, port: Viewport) -> UInt8Array:
 
 @cache
 def uncertainty_colours() -> UInt8Array:
-    """(256,4) uint8 RGBA for uncertainty 0-1: viridis, fading out towards certainty so that tissue shows."""
+    """(256,4) uint8 RGBA for uncertainty 0-1: viridis, fading out towards certainty so that tissue shows.
+
+    Its yellow end is left out: yellow is the ground truth.
+    """
     import pyqtgraph as pg
 
-    colours = np.asarray(pg.colormap.get("viridis").getLookupTable(0.0, 1.0, 256), np.float64)
+    colours = np.asarray(pg.colormap.get("viridis").getLookupTable(0.05, 0.85, 256), np.float64)
     level = np.linspace(0.0, 1.0, 256)
     alpha = np.clip((level - 0.15) / 0.55, 0.0, 1.0) * 255
     return np.rint(np.column_stack((colours[:, :3], alpha))).astype(np.uint8)

@@ -62,7 +62,8 @@ class ScorePanel(QWidget):
         across.setHighlightSections(False)
         down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         down.setDefaultSectionSize(22)
-        down.setMinimumWidth(66)
+        down.setFixedWidth(64)
+        table.setCornerButtonEnabled(False)
         for column, (_, layer) in enumerate(_MASKS):
             head = table.horizontalHeaderItem(column)
             assert head is not None

@@ -169,9 +169,14 @@ def _status(now: Snapshot) -> str:
         return f"{now.stage.value.capitalize()}…"
     if now.case is None:
         return ""
-    parts = [f"{p.role}: {ran(p)}" for p in now.case.predictions]
-    parts += [f"{f.role}: {f.reason}" for f in now.case.failures]
-    parts += [f"{role}: running…" for role in now.case.pending]
+    parts = []
+    for role in ROLES:
+        if (prediction := now.case.prediction(role)) is not None:
+            parts.append(f"{role}: {ran(prediction)}")
+        elif (failure := now.case.failure(role)) is not None:
+            parts.append(f"{role}: {failure.reason}")
+        elif role in now.case.pending:
+            parts.append(f"{role}: running…")
     return "     ".join(parts)
 
 

@@ -56,16 +56,16 @@ class Look:
 LOOKS: Mapping[Layer, Look] = MappingProxyType(
     {
         Layer.FUSED: Look(
-            "Fused", (255, 255, 255), False, 2.0, 1, "Both opinions, weighted by how far each can be trusted"
+            "Fused", (255, 255, 255), False, 3.0, 1, "Both opinions, weighted by how far each can be trusted"
         ),
         Layer.SPECIALIST: Look(
-            "Specialist", (86, 180, 233), False, 1.6, 2, "The model trained for this task alone"
+            "Specialist", (86, 180, 233), False, 1.4, 2, "The model trained for this task alone"
         ),
-        Layer.OMNIMODEL: Look("Omnimodel", (226, 138, 189), False, 1.6, 3, "The general model's opinion"),
+        Layer.OMNIMODEL: Look("Omnimodel", (226, 138, 189), False, 1.4, 3, "The general model's opinion"),
         Layer.UNCERTAINTY: Look(
             "Uncertainty", (94, 201, 98), False, 0.0, 4, "Where the fused mask could as well be wrong"
         ),
-        Layer.TRUTH: Look("Ground truth", (240, 228, 66), True, 1.6, 5, "The reference for the scores"),
+        Layer.TRUTH: Look("Ground truth", (240, 228, 66), True, 2.0, 5, "The reference for the scores"),
     }
 )
 

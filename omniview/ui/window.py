@@ -40,7 +40,7 @@ from omniview.ui.workflow import Workflow
 
 __all__ = ["Window"]
 
-_LEFT, _RIGHT = 210, 312
+_LEFT, _RIGHT = 210, 336
 _START = (1280, 800)
 
 
@@ -98,8 +98,8 @@ class Window(QMainWindow):
         await self.workflow.settle()
         await self.canvas.settle()
 
-    async def shut(self) -> None:
-        """Stop all work and release the models; the window may be deleted afterwards."""
+    async def rest(self) -> None:
+        """Stop all work; the window may be deleted afterwards."""
         await self._sorting.close()
         await self.workflow.close()
         await self.canvas.close_down()

@@ -110,10 +110,9 @@ class Workflow:
             await part.settle()
 
     async def close(self) -> None:
-        """Stop everything and release the models."""
+        """Stop everything. The models are closed by whoever brought them."""
         for part in (self._latest, self._writing, self._drawing, self._windowing):
             await part.close()
-        await self._models.close()
 
     async def _open(self, index: int, newest: Callable[[], bool]) -> None:
         session = self._session

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from omniview.core.image import Image
-from omniview.core.prediction import Quality
+from omniview.core.prediction import Prediction, Quality
 from omniview.core.segmenter import Segmenter
 from omniview.core.task import TASKS, Task
 from tests.fakes import OtsuSegmenter
 
-__all__ = ["OtsuModels"]
+__all__ = ["OtsuModels", "ThreadedOtsu"]
+
+
+class ThreadedOtsu(OtsuSegmenter):
+    """Computes in a thread, as every model for large images must."""
+
+    async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
+        """As the threshold itself."""
+        return await asyncio.to_thread(lambda: asyncio.run(OtsuSegmenter.segment(self, image, task)))
 
 
 def _pair() -> tuple[OtsuSegmenter, OtsuSegmenter]:
