@@ -29,7 +29,6 @@ VENV = ROOT / ".venv"
 CONSTRAINTS = ROOT / "installer" / "constraints.txt"
 STAMP = "omniview-stamp.json"
 DEMO = Path("omniview-demo")
-SAMPLE = "polyp-phantom"
 TEST_EXTRAS = ("test", "train")
 PLUGINS = ("offscreen", "xcb", "wayland")  # all are prepared: a screen may be there next time
 
@@ -285,16 +284,14 @@ def omniview(arguments: list[str]) -> list[str]:
 
 
 def open_sample() -> int:
-    """The viewer on the built-in sample; without a screen the same window as a picture, and the masks."""
+    """The viewer on its first sample; without a screen the same window as a picture, and the masks."""
     if not sys.platform.startswith("linux") or screen() != "offscreen":
-        return hand_over(omniview(["open", "--sample", SAMPLE]))
+        return hand_over(omniview(["open"]))
     window = DEMO / "window.png"
-    shown = omniview(
-        ["open", "--sample", SAMPLE, "--offline", "--screenshot", str(window), "--masks", str(DEMO)]
-    )
+    shown = omniview(["open", "--offline", "--screenshot", str(window), "--masks", str(DEMO)])
     DEMO.mkdir(exist_ok=True)
     say("There is no screen here: rendering the window to a file.")
-    status = subprocess.call(shown, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
+    status = subprocess.call(shown)
     if status == 0:
         say(f"The window, and the masks of the sample case, are in {DEMO.resolve()}:")
         for file in sorted(DEMO.iterdir()):
