@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 from omniview.errors import UnreadableFile
 from omniview.io.decoding import decoding
 
-__all__ = ["KNOWN", "SUFFIXES", "Kind", "kind_of", "stem_of"]
+__all__ = ["KNOWN", "SUFFIXES", "Kind", "is_image_name", "kind_of", "stem_of"]
 
 Kind: TypeAlias = Literal["raster", "tiff", "dicom", "volume"]
 
@@ -87,6 +87,11 @@ def stem_of(name: str) -> str:
         return name[:-7]
     dot = name.rfind(".")
     return name[:dot] if dot > 0 else name
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name is one that can be opened, as far as its suffix tells."""
+    return name[len(stem_of(name)) :].lower() in SUFFIXES
 
 
 def _unzipped(path: Path) -> bytes:

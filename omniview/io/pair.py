@@ -3,10 +3,10 @@
 Two layouts are known, nested to any depth:
 - mirrored: `images/a/x.jpg` with `masks/a/x.png` (or another of the usual folder names);
 - flat: `x.jpg` beside `x_mask.png` (or another of the usual suffixes).
-In both, an image's and a mask's stem are compared without the suffixes that data sets add to them, so that
+In both, stems are also compared without the suffixes that data sets add to them, so that
 `images/21_training.tif` finds `1st_manual/21_manual1.gif`. Upper and lower case do not matter.
 
-Folders are listed once each and files are never touched: 100,000 entries take a second.
+Folders are listed once each and files are never touched: 100,000 entries take two seconds.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 from omniview.errors import UnreadableFile
-from omniview.io.kinds import stem_of
-from omniview.io.read import is_image
+from omniview.io.kinds import is_image_name, stem_of
 
 __all__ = ["Pair", "Pairing", "Unpaired", "find_truth", "pair_folder"]
 
@@ -47,6 +47,17 @@ _MASK_SUFFIX = re.compile(
     re.IGNORECASE,
 )
 _IMAGE_SUFFIX = re.compile(r"[_-](training|test|image|img|orig|original)$", re.IGNORECASE)
+
+
+_DIGITS = re.compile(r"([0-9]+)")
+_LOOSE = 2
+"""Names are compared at three levels, each only for what the one before has left over:
+
+0. equal stems;
+1. the mask's stem without the suffix of a mask;
+2. both without the suffix of an image as well, where no second image could be meant.
+"""
+_Key: TypeAlias = tuple[str, str]  # folders below the root, name; both in lower case
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,30 +90,34 @@ class Pairing:
     unpaired: tuple[Unpaired, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file by its place: folders below the root in lower case, and the key its name comes down to."""
+class _File(NamedTuple):
+    """A file that is still only strings: there may be 100,000, and a Path costs ten times as much."""
 
-    path: Path
-    within: str
-    key: str
-    rank: int  # among masks of the same key, the lowest is used
+    folder: str
+    name: str
+    below: str  # folders below the root, each with a slash behind it
+
+    @property
+    def path(self) -> Path:
+        return Path(self.folder, self.name)
 
 
 def find_truth(image: Path) -> Path | None:
     """The mask of one image: beside it, in a folder of masks within or beside its folder, or mirrored."""
-    key = _image_key(image.name)
+    own = _File(str(image.parent), image.name, "")
+    loose = _image_key(own, _LOOSE)[1]
+    beside = [file for file in _listed(own.folder, prefix=loose) if file.name != own.name]
+    # beside a plain `x`, an `x_test` is another image, and the masks of `x` are not its own
+    levels = range(_LOOSE if any(_image_key(file, 0)[1] == loose for file in beside) else _LOOSE + 1)
     for folder in (image.parent, *_mask_folders(image)):
-        beside = folder == image.parent
-        found = [
-            file
-            for file in _listed(folder, "", deep=False)
-            if file.path.name != image.name or not beside
-            if _mask_key(file.path.name)[0] == key
-            if not beside or _MASK_SUFFIX.search(stem_of(file.path.name))
-        ]
-        if found:
-            return min(found, key=lambda file: (_mask_key(file.path.name)[1], file.path.name)).path
+        if folder == image.parent:
+            masks = [file for file in beside if _MASK_SUFFIX.search(stem_of(file.name))]
+        else:
+            masks = list(_listed(str(folder), prefix=loose))
+        for level in levels:
+            key = _image_key(own, level)
+            if found := [mask for mask in masks if _mask_key(mask, level) == key]:
+                return min(found, key=_preference).path
     return None
 
 
@@ -118,40 +133,54 @@ def pair_folder(folder: Path, truth: Path | None = None) -> Pairing:
     """
     image_root, mask_root = _roots(folder, truth)
     if mask_root is None:
-        images, masks = _split_flat(list(_listed(image_root, "")))
+        files = list(_listed(str(image_root), deep=True))
+        named = [bool(_MASK_SUFFIX.search(stem_of(file.name))) for file in files]
+        images = [file for file, is_mask in zip(files, named, strict=True) if not is_mask]
+        masks = [file for file, is_mask in zip(files, named, strict=True) if is_mask]
     else:
-        images = [file for file in _listed(image_root, "") if mask_root not in file.path.parents]
-        masks = [_as_mask(file) for file in _listed(mask_root, "")]
+        images = list(_listed(str(image_root), deep=True, without=os.path.realpath(mask_root)))
+        masks = list(_listed(str(mask_root), deep=True))
     if not images:
         raise UnreadableFile(f"There is no image in {image_root.name}.", "Choose a folder that holds images.")
-    return _match(image_root, images, masks)
+    images.sort(key=_natural)
+    return _as_pairing(images, *_matched(images, masks))
 
 
-def _match(root: Path, images: list[_File], masks: list[_File]) -> Pairing:
-    by_key: dict[tuple[str, str], list[_File]] = {}
-    for mask in masks:
-        by_key.setdefault((mask.within, mask.key), []).append(mask)
-    for candidates in by_key.values():
-        candidates.sort(key=lambda mask: (mask.rank, mask.path.name))
+def _matched(images: list[_File], masks: list[_File]) -> tuple[dict[_File, _File], dict[_File, str]]:
+    """Image to mask, and mask to the reason why it was not used."""
+    found: dict[_File, _File] = {}
+    left = dict.fromkeys(masks, "no image has this mask's name")
+    for level in range(_LOOSE + 1):
+        waiting: dict[_Key, list[_File]] = {}
+        for image in images:
+            if image not in found:
+                waiting.setdefault(_image_key(image, level), []).append(image)
+        candidates: dict[_Key, list[_File]] = {}
+        for mask in left:
+            if (key := _mask_key(mask, level)) in waiting:
+                candidates.setdefault(key, []).append(mask)
+        for key, several in candidates.items():
+            if level == _LOOSE and len(waiting[key]) > 1:
+                left.update(dict.fromkeys(several, "more than one image could be meant"))
+                continue
+            best = min(several, key=_preference)
+            left.update(dict.fromkeys(several, f"{best.name} is used instead"))
+            del left[best]
+            found.update(dict.fromkeys(waiting[key], best))
+    return found, left
+
+
+def _as_pairing(images: list[_File], found: dict[_File, _File], left: dict[_File, str]) -> Pairing:
     pairs, unpaired, names = [], [], set[str]()
-    wanted: set[tuple[str, str]] = set()
-    for image in sorted(images, key=lambda file: _natural(str(file.path))):
-        place = image.within, image.key
-        wanted.add(place)
-        found = by_key[place][0].path if place in by_key else None
-        relative = image.path.relative_to(root)
-        name = relative.with_name(stem_of(relative.name)).as_posix()
-        name = relative.as_posix() if name in names else name
+    for image in images:
+        name = image.below + stem_of(image.name)
+        name = image.below + image.name if name in names else name
         names.add(name)
-        pairs.append(Pair(image.path, found, name))
-        if found is None:
+        mask = found.get(image)
+        pairs.append(Pair(image.path, mask.path if mask else None, name))
+        if mask is None:
             unpaired.append(Unpaired(image.path, "no mask has this image's name"))
-    for place, candidates in by_key.items():
-        if place not in wanted:
-            unpaired += [Unpaired(mask.path, "no image has this mask's name") for mask in candidates]
-        else:
-            used = candidates[0].path.name
-            unpaired += [Unpaired(mask.path, f"{used} is used instead") for mask in candidates[1:]]
+    unpaired += [Unpaired(mask.path, reason) for mask, reason in left.items()]
     return Pairing(tuple(pairs), tuple(unpaired))
 
 
@@ -167,13 +196,6 @@ def _roots(folder: Path, truth: Path | None) -> tuple[Path, Path | None]:
         beside = _folders(folder.resolve().parent)
         masks = next((beside[name] for name in _MASK_FOLDERS if name in beside), None)
     return images, masks
-
-
-def _split_flat(files: list[_File]) -> tuple[list[_File], list[_File]]:
-    """Images and masks of a folder that holds both."""
-    masks = [_as_mask(file) for file in files if _MASK_SUFFIX.search(stem_of(file.path.name))]
-    named = {mask.path for mask in masks}
-    return [file for file in files if file.path not in named], masks
 
 
 def _mask_folders(image: Path) -> Iterator[Path]:
@@ -200,41 +222,54 @@ def _folders(folder: Path) -> dict[str, Path]:
         ) from error
 
 
-def _listed(folder: Path, within: str, *, deep: bool = True) -> Iterator[_File]:
-    """The images in `folder`, by suffix, without hidden ones; links to folders are not followed."""
+def _listed(
+    folder: str, below: str = "", *, deep: bool = False, prefix: str = "", without: str = ""
+) -> Iterator[_File]:
+    """The images in `folder`, by suffix, without hidden ones; links to folders are not followed.
+
+    Args:
+        folder: where to look.
+        below: where that is, seen from the root.
+        deep: look into folders as well.
+        prefix: lower-case start of the names that matter.
+        without: a folder not to look into.
+    """
     try:
         with os.scandir(folder) as entries:
-            found = [entry for entry in entries if not entry.name.startswith(".")]
+            found = [entry for entry in entries if entry.name[0] != "."]
     except OSError:  # a folder that vanished, or may not be listed, holds nothing that can be opened
         return
     for entry in found:
-        if entry.is_dir(follow_symlinks=False):
-            if deep:
-                yield from _listed(Path(entry.path), f"{within}{entry.name.lower()}/")
-        elif is_image(path := Path(entry.path)):
-            yield _File(path, within, _image_key(entry.name), 0)
+        name = entry.name
+        if deep and entry.is_dir(follow_symlinks=False):
+            if os.path.realpath(entry.path) != without:
+                yield from _listed(entry.path, f"{below}{name}/", deep=True, without=without)
+        elif name.lower().startswith(prefix) and is_image_name(name):
+            yield _File(folder, name, below)
 
 
-def _as_mask(file: _File) -> _File:
-    key, rank = _mask_key(file.path.name)
-    return _File(file.path, file.within, key, rank)
+def _image_key(image: _File, level: int) -> _Key:
+    """What the image's name comes down to: its stem, and at the last level that without an image's suffix."""
+    stem = stem_of(image.name)
+    return image.below.lower(), (_IMAGE_SUFFIX.sub("", stem) if level == _LOOSE else stem).lower()
 
 
-def _image_key(name: str) -> str:
-    return _IMAGE_SUFFIX.sub("", stem_of(name)).lower()
+def _mask_key(mask: _File, level: int) -> _Key:
+    """The same for a mask: first its stem, then that without a mask's suffix, then without an image's too."""
+    stem = stem_of(mask.name)
+    if level > 0:
+        stem = _MASK_SUFFIX.sub("", stem)
+    return mask.below.lower(), (_IMAGE_SUFFIX.sub("", stem) if level == _LOOSE else stem).lower()
 
 
-def _mask_key(name: str) -> tuple[str, int]:
-    """The key, and the rank: a second observer's mask and numbered extra masks come after the first."""
-    stem = stem_of(name)
-    found = _MASK_SUFFIX.search(stem)
-    if not found:
-        return _image_key(name), 0
-    second = found[1].lower().startswith(("2nd", "manual2", "manual_2"))
-    rank = (2 if second else 0) + (1 if found[2] else 0)
-    return _image_key(stem[: found.start()] + "."), rank
+def _preference(mask: _File) -> tuple[bool, bool, str]:
+    """The lowest is used: a first observer before a second, the mask before numbered further ones."""
+    suffix = _MASK_SUFFIX.search(stem_of(mask.name))
+    second = suffix is not None and suffix[1].lower().startswith(("2nd", "manual2", "manual_2"))
+    return second, suffix is not None and suffix[2] is not None, mask.name
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
+def _natural(file: _File) -> list[tuple[int, str]]:
     """Sorts `x2` before `x10`."""
-    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"(\d+)", text)]
+    parts = _DIGITS.split(file.below.lower() + file.name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

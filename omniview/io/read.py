@@ -14,7 +14,7 @@ from omniview.core.case import Truth
 from omniview.core.image import Array, Image
 from omniview.errors import UnreadableFile
 from omniview.io.dicom import open_dicom
-from omniview.io.kinds import SUFFIXES, Kind, kind_of, stem_of
+from omniview.io.kinds import SUFFIXES, Kind, is_image_name, kind_of
 from omniview.io.raster import is_turned, open_raster, raster_values
 from omniview.io.tiff import open_tiff, tiff_values
 from omniview.io.truth import check_mask_size, truth_from_values
@@ -81,7 +81,7 @@ def is_image(path: Path) -> bool:
 
     DICOM files without a suffix are found when they are opened, not by this.
     """
-    return path.name[len(stem_of(path.name)) :].lower() in SUFFIXES
+    return is_image_name(path.name)
 
 
 def read_truth(path: Path, image: Image, labels: int = 1) -> Truth:
