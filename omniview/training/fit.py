@@ -112,14 +112,15 @@ def fit(
     average = copy.deepcopy(network).requires_grad_(False)
     optimiser = _optimiser(network, settings)
     step, spent, curve = 0, 0.0, []
+    total, count = 0.0, 0
     if checkpoint.is_file():
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         step, spent, curve = state["step"], state["seconds"], state["curve"]
+        total, count = state["pending"]
     started, saved = time.monotonic() - spent, time.monotonic()
-    total, count = 0.0, 0
     while (fraction := _fraction(settings, step, time.monotonic() - started)) < 1.0:
         pace = _pace(fraction, settings.warmup)
         for group in optimiser.param_groups:
@@ -139,10 +140,10 @@ def fit(
             report(Progress(step, fraction, total / count, left))
             total, count = 0.0, 0
         if now - saved > settings.checkpoint_seconds:
-            _save(checkpoint, network, average, optimiser, step, now - started, curve)
+            _save(checkpoint, network, average, optimiser, (step, now - started, curve, (total, count)))
             saved = now
     spent = time.monotonic() - started
-    _save(checkpoint, network, average, optimiser, step, spent, curve)
+    _save(checkpoint, network, average, optimiser, (step, spent, curve, (total, count)))
     return Fitted(average.eval(), step, spent / 60, tuple((int(s), float(value)) for s, value in curve))
 
 
@@ -188,17 +189,14 @@ def _save(
     network: nn.Module,
     average: nn.Module,
     optimiser: torch.optim.Optimizer,
-    step: int,
-    seconds: float,
-    curve: list[tuple[int, float]],
+    place: tuple[int, float, list[tuple[int, float]], tuple[float, int]],
 ) -> None:
+    """``place``: steps, seconds, learning curve, and the sum and number of losses since its last point."""
     state = {
         "network": network.state_dict(),
         "average": average.state_dict(),
         "optimiser": optimiser.state_dict(),
-        "step": step,
-        "seconds": seconds,
-        "curve": curve,
+        **dict(zip(("step", "seconds", "curve", "pending"), place, strict=True)),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")

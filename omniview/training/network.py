@@ -240,7 +240,7 @@ class LocalContrast(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Contrast and field of view, both ``(N,1,H,W)``."""
         bright = (image.amax(1, keepdim=True) > self.dark).to(image.dtype)
-        inside = (F.avg_pool2d(bright, 9, 1, 4) > 0.5).to(image.dtype)
+        inside = (F.avg_pool2d(bright, 9, 1, 4, count_include_pad=False) > 0.5).to(image.dtype)
         green = image[:, 1:2] * inside
         mass = self._blur(inside) + 1e-4
         mean = self._blur(green) / mass

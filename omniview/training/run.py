@@ -117,7 +117,9 @@ def _train_specialist(
             "output": {"activation": "logits", **output_fields(calibration)},
             "views": {"names": list(recipe.views)},
             "quality": quality_fields(calibration),
-            "training": _training(fitted, settings, folders, calibration, recipe=asdict(recipe)),
+            "training": _training(
+                fitted, settings, folders, calibration, recipe={**asdict(recipe), "limits": None}
+            ),
             "data": data_fields(folders),
             "limits": {"known": list(recipe.limits)},
         },

@@ -1,10 +1,8 @@
 """Regenerates the test-split figures of every specialist through the path that ships.
 
-    python -m tests.benchmarks.specialists --data ../shared/data            prints a Markdown table
-    python -m tests.benchmarks.specialists --data ../shared/data --write    also puts the figures into the cards
-
-Means come with a bootstrap 95 % interval over cases. A case that fails counts as Dice 0 and is counted. Nothing is
-chosen here: threshold, temperature and views are the card's.
+``python -m tests.benchmarks.specialists --data ../shared/data`` prints a Markdown table; with ``--write`` the
+figures also go into the cards. Means come with a bootstrap 95 % interval over cases. A case that fails counts
+as Dice 0 and is counted. Nothing is chosen here: threshold, temperature and views are the card's.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One test case: ``dice`` and ``predicted`` (None where the card predicts none), mask area as share of the image."""
+    """One test case: its Dice, its mask's share of the image, and the Dice that was predicted, if any."""
 
     name: str
     empty: bool
@@ -84,7 +82,7 @@ def main(
 ) -> None:
     """Print the table; with --write also update the cards."""
     typer.echo("| model | set | metric | n | mean | 95 % | note |\n|---|---|---|---|---|---|---|")
-    for card in find_cards([models]):
+    for card in find_cards([models]).cards:
         if not isinstance(card, SpecialistCard) or task not in (None, card.task):
             continue
         figures: list[Figure] = []
@@ -149,7 +147,7 @@ def summarise(name: str, outcomes: Sequence[Outcome], seconds: float) -> list[Fi
 
 
 def judge_quality(outcomes: Sequence[Outcome]) -> list[Figure]:
-    """Rank correlation of predicted with true Dice, and how often the 90 % interval holds the truth; all sets."""
+    """Rank correlation of predicted and true Dice, and how often the 90 % interval holds the truth."""
     from scipy.stats import spearmanr
 
     pairs = [(o.dice, o.predicted) for o in outcomes if o.predicted is not None]

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from omniview.errors import SettingsError
+from omniview.training.fit import Fitted, Progress, Settings, fit
+from omniview.training.losses import mask_loss, soft_dice_loss
+
+
+class Killed(Exception):
+    """Stands for the power going off."""
+
+
+def small_network() -> nn.Module:
+    """Two convolutions with a BatchNorm between, always the same."""
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 1))
+
+
+def run(checkpoint: Path, settings: Settings, die_at: int | None = None) -> tuple[Fitted, list[Progress]]:
+    """Train the small network to find bright pixels; perhaps die before step ``die_at``."""
+    reports: list[Progress] = []
+
+    def loss_of_step(network: nn.Module, step: int) -> Tensor:
+        if step == die_at:
+            raise Killed
+        generator = torch.Generator().manual_seed(100 + step)
+        image = torch.randn(4, 1, 16, 16, generator=generator)
+        return mask_loss(network(image), (image > 0.5).float())
+
+    fitted = fit(small_network(), loss_of_step, settings, checkpoint, reports.append, report_steps=10)
+    return fitted, reports
+
+
+def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(tmp_path: Path) -> None:
+    """Weights, moving average, BatchNorm statistics and learning curve agree to the bit after 30 steps."""
+    settings = Settings(steps=30, batch=4, checkpoint_seconds=0.0)
+    whole, _ = run(tmp_path / "whole.pt", settings)
+    with pytest.raises(Killed):
+        run(tmp_path / "killed.pt", settings, die_at=13)
+    resumed, reports = run(tmp_path / "killed.pt", settings)
+    assert reports[0].step == 20
+    assert resumed.steps == whole.steps == 30
+    for (name, a), b in zip(
+        whole.network.state_dict().items(), resumed.network.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b), name
+    assert resumed.curve == whole.curve
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    """The same command a second time only exports."""
+    settings = Settings(steps=5, batch=4)
+    first, _ = run(tmp_path / "a.pt", settings)
+    second, reports = run(tmp_path / "a.pt", settings, die_at=5)
+    assert reports == []
+    assert second.steps == first.steps
+
+
+def test_a_timed_run_ends_by_the_clock_and_learns(tmp_path: Path) -> None:
+    """Minutes bound a run whatever the machine's speed; its loss falls."""
+    fitted, reports = run(tmp_path / "a.pt", Settings(minutes=0.02, batch=4))
+    assert fitted.minutes >= 0.02
+    assert fitted.curve[-1][1] < fitted.curve[0][1]
+    assert 0 < reports[-1].fraction <= 1
+    assert "min left" in str(reports[-1])
+
+
+def test_no_half_written_checkpoint_stays(tmp_path: Path) -> None:
+    """Only the finished file is left in the folder."""
+    run(tmp_path / "a.pt", Settings(steps=3, batch=4, checkpoint_seconds=0.0))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_settings_need_one_schedule_and_positive_numbers() -> None:
+    """Minutes or steps, never both or none."""
+    for wrong in ({}, {"minutes": 1.0, "steps": 2}, {"steps": 0}, {"minutes": -1.0}):
+        with pytest.raises(SettingsError):
+            Settings(**wrong)
+
+
+def test_soft_dice_is_zero_for_a_perfect_mask_and_skips_empty_ones() -> None:
+    """A confident right answer costs nothing; an empty target is left to cross-entropy."""
+    target = torch.zeros(2, 1, 8, 8)
+    target[0, 0, 2:6, 2:6] = 1
+    assert float(soft_dice_loss(100 * (target - 0.5), target)) == pytest.approx(0, abs=1e-4)
+    empty = torch.zeros(1, 1, 8, 8)
+    assert float(soft_dice_loss(torch.randn(1, 1, 8, 8), empty)) == 0
