@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -235,3 +236,8 @@ def test_every_dependency_is_pinned() -> None:
         if requirement.marker is None or requirement.marker.evaluate({"sys_platform": "linux"}):
             pinned = str(pins[canonicalize_name(requirement.name)]).removeprefix("==")
             assert requirement.specifier.contains(pinned), f"{requirement} is pinned to {pinned}"
+
+
+def test_an_old_python_gets_that_far() -> None:
+    """The file is still understood by Pythons that are too old, or they could not be told so."""
+    ast.parse((ROOT / "installer" / "launch.py").read_text("utf-8"), feature_version=(3, 7))
