@@ -82,9 +82,7 @@ def main(
 ) -> None:
     """Print the table; with --write also update the cards."""
     typer.echo("| model | set | metric | n | mean | 95 % | note |\n|---|---|---|---|---|---|---|")
-    for card in find_cards([models]).cards:
-        if not isinstance(card, SpecialistCard) or task not in (None, card.task):
-            continue
+    for card in specialists_of(models, task):
         figures: list[Figure] = []
         everything: list[Outcome] = []
         for folder in folders_of(card.task, sorted(data.iterdir())):
@@ -98,7 +96,13 @@ def main(
             numbers = f"{row.mean:.3f} | {row.low:.3f}-{row.high:.3f}"
             typer.echo(f"| {card.name} | {row.set} | {row.metric} | {row.n} | {numbers} | {row.note} |")
         if write:
-            update(models, card, figures)
+            update(models, card.name, [row.fields(len(card.views.names)) for row in figures])
+
+
+def specialists_of(models: Path, task: str | None) -> list[SpecialistCard]:
+    """The specialists' cards in a folder, of one task or of all."""
+    cards = find_cards([models]).cards
+    return [card for card in cards if isinstance(card, SpecialistCard) and task in (None, card.task)]
 
 
 async def measure(card: SpecialistCard, examples: Sequence[Example], threads: int) -> list[Outcome]:
@@ -179,12 +183,12 @@ def _bootstrap(statistic: Callable[[np.ndarray], float], n: int, resamples: int)
     return float(np.percentile(drawn, 2.5)), float(np.percentile(drawn, 97.5))
 
 
-def update(models: Path, card: SpecialistCard, figures: Sequence[Figure]) -> None:
-    """Replace the card's ``[[figures]]``."""
+def update(models: Path, name: str, figures: Sequence[dict[str, Any]]) -> None:
+    """Replace the ``[[figures]]`` of the card ``name``."""
     for path in models.glob("*.toml"):
         values = tomllib.loads(path.read_text("utf-8"))
-        if values["name"] == card.name:
-            values["figures"] = [row.fields(len(card.views.names)) for row in figures]
+        if values["name"] == name:
+            values["figures"] = list(figures)
             path.write_bytes(tomli_w.dumps(values).encode())
 
 
