@@ -1,13 +1,13 @@
 """One probability map out of a cloud model's hard masks.
 
 A drawn mask carries no confidence, yet fusion wants to know where it is likely wrong, and that is along its
-contour. So each mask gets a soft edge, and several answers are averaged: where they disagree, the vote is
-near one half.
+contour. So each mask gets a soft edge, and several answers vote: where they disagree, the probability is near
+one half.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -57,29 +57,37 @@ def _signed_distance(mask: BoolArray) -> FloatArray:
     return distance
 
 
-def vote(masks: Iterable[BoolArray]) -> tuple[FloatArray, FloatArray | None]:
-    """Mean and standard deviation of the soft-edged masks of several answers.
+def vote(masks: Sequence[BoolArray]) -> tuple[FloatArray, FloatArray | None]:
+    """What the majority of several answers says, less sure where they differ.
+
+    p = 1/2 + (s - 1/2) |2 v - 1|, with v the share of answers that have the pixel and s the soft edge of the
+    majority's mask, so that p > 0.5 exactly where more than half of the answers agree. Where they are split
+    evenly, the mean of their soft edges decides: half-way between two contours.
 
     Args:
         masks: one or more (K,Y,X) bool.
 
     Returns:
-        Mean (K,Y,X) float32, and the spread likewise, None for a single mask, which knows of no other.
+        Probability (K,Y,X) float32, and the standard deviation of the soft-edged masks likewise; None for a
+        single mask, which knows of no other.
     """
-    total = squares = None
-    count = 0
+    if len(masks) == 0:
+        raise ValueError("vote needs at least one mask")
+    if len(masks) == 1:
+        return soft_edge(masks[0]), None
+    total = np.zeros(masks[0].shape, np.float32)
+    squares, count = np.zeros_like(total), np.zeros_like(total)
     for mask in masks:
         soft = soft_edge(mask)
-        count += 1
-        if total is None or squares is None:
-            total, squares = soft, soft * soft
-        else:
-            total += soft
-            squares += soft * soft
-    if total is None or squares is None:
-        raise ValueError("vote needs at least one mask")
-    if count == 1:
-        return total, None
-    mean = total / np.float32(count)
-    spread = np.sqrt(np.maximum(squares / np.float32(count) - mean * mean, 0, dtype=np.float32))
-    return np.clip(mean, 0, 1), np.clip(spread, 0, 1)
+        total += soft
+        soft *= soft
+        squares += soft
+        count += mask
+    share = count / np.float32(len(masks))
+    mean = total / np.float32(len(masks))
+    spread = np.sqrt(np.maximum(squares / np.float32(len(masks)) - mean * mean, 0, dtype=np.float32))
+    # rounded, so that a mask against an empty one is a draw everywhere and not a matter of the last bit
+    undecided, draw = share == 0.5, np.round(mean, 4)
+    majority = soft_edge(np.where(undecided, draw > 0.5, share > 0.5))
+    probability = 0.5 + (majority - 0.5) * np.abs(2 * share - 1)
+    return np.where(undecided, draw, probability).astype(np.float32), np.minimum(spread, 1)

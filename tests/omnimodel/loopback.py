@@ -8,6 +8,7 @@ As a program it serves one answer for trying OmniView by hand and for tests of t
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import socket
 import struct
@@ -40,10 +41,11 @@ class Request:
         return "".join(part.get("text", "") for part in self._parts)
 
     @property
-    def picture(self) -> tuple[str, str]:
-        """MIME type and base64 of the picture."""
+    def picture(self) -> tuple[str, bytes]:
+        """MIME type and bytes of the picture; the SDK mixes spellings and alphabets of base64."""
         inline = next(part["inlineData"] for part in self._parts if "inlineData" in part)
-        return inline["mimeType"], inline["data"]
+        data = inline["data"].replace("-", "+").replace("_", "/")
+        return inline.get("mimeType") or inline["mime_type"], base64.b64decode(data, validate=True)
 
     @property
     def _parts(self) -> list[dict[str, Any]]:

@@ -1,0 +1,46 @@
+"""Gemini segmenters against the loopback server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+
+from omniview.core.image import Image
+from omniview.omnimodel.airlock import Airlock
+from omniview.omnimodel.audit import Audit
+from omniview.omnimodel.gemini import GeminiSegmenter
+from omniview.settings import GeminiSettings
+
+CANARY = "AIzaCANARY-key_0123456789abcdefghijklm"
+
+Segment: TypeAlias = Callable[..., GeminiSegmenter]
+
+
+@pytest.fixture
+def segmenter(tmp_path: Path) -> Segment:
+    """Builds a segmenter for an address: `segmenter(url, answers=1, offline=False, **settings)`."""
+
+    def build(url: str, *, answers: int = 1, offline: bool = False, **settings: Any) -> GeminiSegmenter:
+        chosen = GeminiSettings(base_url=url, **{"model": "gemini-test", "timeout_s": 10, **settings})
+        return GeminiSegmenter(
+            chosen,
+            CANARY,
+            answers=answers,
+            airlock=Airlock(tmp_path, offline=offline),
+            audit=Audit(tmp_path),
+            first_pause_s=0.01,
+        )
+
+    return build
+
+
+@pytest.fixture
+def image() -> Image:
+    """A grey square that lies off the centre both ways, so that every mirroring shows."""
+    pixels = np.full((200, 300, 3), 40, np.uint8)
+    pixels[20:80, 30:120] = 200
+    return Image(pixels, name="CANARY^PATIENT.png", source="/secret/CANARY^PATIENT.png")

@@ -1,0 +1,200 @@
+"""Named answers and faults through the real SDK: each ends as its row says."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omniview.core.image import Image
+from omniview.core.prediction import Prediction
+from omniview.core.task import TASKS
+from omniview.errors import Blocked, MissingKey, OmnimodelError, Unreachable, UnusableAnswer
+from omniview.omnimodel.audit import verify
+from tests.omnimodel.conftest import CANARY, Segment
+from tests.omnimodel.forms import boxed, disc, entry, fenced, png64
+from tests.omnimodel.loopback import FAULTS, Loopback, Step, answer, refusal
+
+PNG = answer(fenced([boxed()]))
+SQUARE = [[300, 200], [800, 200], [800, 600], [300, 600]]
+SOON = format_datetime(datetime.now(UTC) - timedelta(seconds=5), usegmt=True)
+BAD_KEY = {
+    "error": {
+        "code": 400,
+        "message": f"API key not valid: {CANARY}. Please pass a valid API key.",
+        "status": "INVALID_ARGUMENT",
+        "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}],
+    }
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the server does, and how that must end."""
+
+    name: str
+    script: list[Step]
+    error: type[OmnimodelError] | None = None
+    says: str = ""
+    requests: int = 1
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+TABLE = [
+    # good answers, in every form: `says` is looked for in the notes
+    Row("png", [PNG]),
+    Row("polygon", [answer(json.dumps([entry(SQUARE)]))]),
+    Row("polygon y first", [answer(json.dumps([entry([[y, x] for x, y in SQUARE])]))], says="y first"),
+    Row("grid of booleans", [answer(json.dumps([entry([[True] * 4] * 4)]))], says="grid"),
+    Row("wrapped", [answer(json.dumps({"masks": [boxed()]}))]),
+    Row("prose around", [answer(f"Certainly!\n{fenced([boxed()])}\nNote: not medical advice.")]),
+    Row("thoughts first", [answer(fenced([boxed()]), thought="[the polyp is {somewhere}")]),
+    Row("box inverted", [answer(json.dumps([boxed(box=(600, 800, 200, 300))]))], says="inverted"),
+    Row("box out of range", [answer(json.dumps([boxed(box=(-9, 300, 600, 1020))]))], says="clipped"),
+    Row("one of two objects", [answer(json.dumps([boxed(), entry()]))], says="1 object of 2 left out"),
+    Row(
+        "many objects, wrong coordinates",
+        [answer(json.dumps([boxed(), *(entry(SQUARE, (0, i, 9000, i + 1)) for i in range(30))]))],
+        says="30 objects of 31 left out: its box lies outside",
+    ),
+    Row(
+        "cut off, one whole",
+        [answer(fenced([boxed()])[:-6] + ', {"bo', finish="MAX_TOKENS")],
+        says="max_output",
+    ),
+    Row("endless repetition", [answer("[" + (json.dumps(boxed()) + ",") * 900)], says="repeats itself"),
+    Row("unknown finish reason", [answer(fenced([boxed()]), finish="SOMETHING_NEW")]),
+    Row("no finish reason", [answer(fenced([boxed()]), finish=None)]),
+    Row("nothing found", [answer("[]")]),
+    # good after trouble
+    Row("503 once", [FAULTS["503"], PNG], requests=2),
+    Row("500 twice", [FAULTS["500"], FAULTS["500"], PNG], requests=3),
+    Row("429 with Retry-After 0", [refusal(429, "X", "slow down", {"Retry-After": "0"}), PNG], requests=2),
+    Row("429 with a date", [refusal(429, "X", "slow down", {"Retry-After": SOON}), PNG], requests=2),
+    Row("429 with nonsense", [refusal(429, "X", "slow down", {"Retry-After": "soon"}), PNG], requests=2),
+    Row("reset once", [FAULTS["reset"], PNG], requests=2),
+    Row("cut once", [FAULTS["cut"], PNG], requests=2),
+    # the server refuses or fails
+    Row("400", [FAULTS["400"]], Unreachable, "(400): Request contains an invalid argument"),
+    Row("400 bad key", [Step(400, BAD_KEY)], MissingKey, "does not accept the API key (400)"),
+    Row("401", [refusal(401, "UNAUTHENTICATED", "No.")], MissingKey, "does not accept the API key (401)"),
+    Row("403", [FAULTS["403"]], MissingKey, "does not accept the API key (403)"),
+    Row("404", [FAULTS["404"]], Unreachable, "no model gemini-test in version v1beta"),
+    Row("413", [refusal(413, "X", "Too large")], Unreachable, "(413): Too large"),
+    Row("429", [FAULTS["429"]], Unreachable, "rate limit or quota (429): Quota exceeded. Tried 3", 3),
+    Row(
+        "429 for too long",
+        [refusal(429, "X", "slow down", {"Retry-After": "3600"})],
+        Unreachable,
+        "asks to wait 3600 s, longer than the deadline",
+    ),
+    Row("500", [FAULTS["500"]], Unreachable, "server failed (500)", 3),
+    Row("500 in HTML", [Step(500, b"<html>oops</html>")], Unreachable, "server failed (500)", 3),
+    Row("503", [FAULTS["503"]], Unreachable, "server failed (503): The model is overloaded. Tried 3", 3),
+    Row("500 with the key", [refusal(500, "X", f"key {CANARY} crashed")], Unreachable, "server failed", 3),
+    Row("500 with pixels", [refusal(500, "X", png64(disc()) + " crashed")], Unreachable, "crashed", 3),
+    Row("redirect", [Step(302, b"", {"Location": "http://127.0.0.1:9/"})], Unreachable, "elsewhere (302)"),
+    # the connection fails
+    Row("hang", [FAULTS["hang"]], Unreachable, "no answer within 0.3 s", settings={"timeout_s": 0.3}),
+    Row(
+        "hang in mid body",
+        [Step(body=PNG.body, fault="hang_mid_body")],
+        Unreachable,
+        "no answer within 0.3 s",
+        settings={"timeout_s": 0.3},
+    ),
+    Row("cut", [FAULTS["cut"]], Unreachable, "cut before the answer was complete. Tried 3", 3),
+    Row("reset", [FAULTS["reset"]], Unreachable, "cut before the answer was complete. Tried 3", 3),
+    # the body is not an answer
+    Row("garbage", [FAULTS["garbage"]], UnusableAnswer, "not an answer of the Gemini interface"),
+    Row("body of another kind", [Step(body=b"[1, 2]")], UnusableAnswer, ""),
+    Row("null body", [Step(body=b"null")], UnusableAnswer, "empty"),
+    Row("no body", [Step(body=b"")], UnusableAnswer, ""),
+    Row("wrong types", [Step(body={"candidates": [{"content": 7}]})], UnusableAnswer, ""),
+    Row("endless body", [Step(fault="endless")], UnusableAnswer, "not an answer of the Gemini interface"),
+    Row(
+        "false gzip",
+        [Step(body=b"not gzip", headers={"Content-Encoding": "gzip"})],
+        UnusableAnswer,
+        "not an answer of the Gemini interface",
+    ),
+    # an answer without a mask
+    Row("no candidates", [Step(body={"candidates": []})], UnusableAnswer, "empty"),
+    Row("no parts", [answer(None)], UnusableAnswer, "empty"),
+    Row("empty text", [answer("")], UnusableAnswer, "empty"),
+    Row("only thoughts", [answer(None, thought="hm", finish="MAX_TOKENS")], UnusableAnswer, "on thinking"),
+    Row("safety", [answer(None, finish="SAFETY")], Blocked, "safety filter was triggered (SAFETY)"),
+    Row("safety after a start", [answer("[{", finish="SAFETY")], Blocked, "(SAFETY)"),
+    Row("recitation", [answer(None, finish="RECITATION")], Blocked, "(RECITATION)"),
+    Row("personal data", [answer(None, finish="SPII")], Blocked, "personal data"),
+    Row("finished otherwise", [answer(None, finish="OTHER")], UnusableAnswer, "ended with OTHER"),
+    Row(
+        "prompt blocked", [Step(body={"promptFeedback": {"blockReason": "SAFETY"}})], Blocked, "the question"
+    ),
+    Row("prompt blocked anew", [Step(body={"promptFeedback": {"blockReason": "NEW"}})], Blocked, "(NEW)"),
+    Row("a picture", [answer(None, picture=True)], UnusableAnswer, "a picture instead of masks"),
+    Row("prose", [answer("I cannot help with medical images.")], UnusableAnswer, "prose"),
+    Row("babble", [FAULTS["babble"]], UnusableAnswer, "repeats itself"),
+    Row("box only", [answer(json.dumps([entry()]))], UnusableAnswer, "a box but no mask"),
+    Row("tokens", [answer("<start_of_mask><seg_3><seg_99>")], UnusableAnswer, "<seg> tokens"),
+    Row("broken base64", [answer(json.dumps([entry("data:image/png;base64,*")]))], UnusableAnswer, "base64"),
+    Row("two points", [answer(json.dumps([entry(SQUARE[:2])]))], UnusableAnswer, "fewer than 3"),
+    Row(
+        "cut off, none whole",
+        [answer(fenced([boxed()])[:200], finish="MAX_TOKENS")],
+        UnusableAnswer,
+        "cut off at max_output_tokens",
+    ),
+]
+
+
+@pytest.mark.parametrize("row", TABLE, ids=[row.name for row in TABLE])
+async def test_each_answer_and_fault_ends_as_its_row_says(
+    row: Row,
+    segmenter: Segment,
+    image: Image,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The right outcome, after the right number of requests, and the key nowhere."""
+    caplog.set_level(logging.DEBUG)
+    with Loopback(row.script) as server:
+        omnimodel = segmenter(server.url, **row.settings)
+        outcome: Prediction | OmnimodelError
+        try:
+            outcome = await omnimodel.segment(image, TASKS["polyp"])
+        except OmnimodelError as error:
+            outcome = error
+        finally:
+            await omnimodel.close()
+        assert len(server.requests) == row.requests
+        assert {request.headers["x-goog-api-key"] for request in server.requests} == {CANARY}
+        for request in server.requests:
+            assert "CANARY" not in json.dumps(request.body)
+
+    if isinstance(outcome, Prediction):
+        assert row.error is None
+        assert outcome.mask.any() == (row.name != "nothing found")
+        assert row.says in " ".join(outcome.provenance.notes)
+        assert row.says != "" or outcome.provenance.notes == ()
+        told = repr(outcome.provenance)
+    else:
+        assert type(outcome) is row.error
+        assert row.says in outcome.message
+        assert outcome.next_step
+        told = "".join(traceback.format_exception(outcome)) + repr(outcome) + repr(outcome.__context__)
+    audit = (tmp_path / "audit.jsonl").read_text("utf-8")
+    assert verify(tmp_path / "audit.jsonl") == row.requests + 1
+    assert json.loads(audit.splitlines()[-1])["times_sent"] == row.requests
+    terminal = capfd.readouterr()
+    for text in (told, caplog.text, audit, terminal.out, terminal.err):
+        assert "CANARY" not in text
+        assert "iVBOR" not in text
