@@ -24,7 +24,7 @@ __all__ = ["Viewport", "paint", "uncertainty_colours"]
 _BITS = 4  # OpenCV takes fixed-point coordinates with this many fractional bits
 _CASING = (0, 0, 0, 165)  # premultiplied BGRA of the dark border that lifts a line off any tissue
 _CASING_WIDTH = 1.0  # on each side, device-independent pixels
-_DASH, _GAP = 7.0, 5.0  # device-independent pixels
+_DASH, _GAP = 7.0, 6.0  # device-independent pixels
 _ORDER = (Layer.FUSED, Layer.TRUTH, Layer.OMNIMODEL, Layer.SPECIALIST)  # thin lines over the wide one
 _FILL = 0.4  # opacity of a fill relative to a contour's: the tissue must stay readable
 

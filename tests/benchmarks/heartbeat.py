@@ -35,6 +35,7 @@ from omniview.ui.models import Models
 from omniview.ui.session import Session, Snapshot
 from omniview.ui.theme import dress
 from omniview.ui.window import Window
+from tests.ui.parts import OtsuModels, ThreadedOtsu, pixels_of
 
 _TICK_MS = 5
 _TASK = "polyp"
@@ -83,8 +84,6 @@ def models(threshold: bool) -> tuple[str, Models]:
         from omniview.settings import Settings
 
         return "the installed models", Composer(Settings(offline=True))
-    from tests.ui.parts import OtsuModels, ThreadedOtsu
-
     special, general = ThreadedOtsu("special"), ThreadedOtsu("general", "omnimodel", invert=True)
     return "two thresholds", OtsuModels((special, general))
 
@@ -114,7 +113,7 @@ async def measure(path: Path, brought: Models, repeat: int) -> None:
         window.close()
         window.deleteLater()
     await brought.close()
-    pixels = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    pixels = np.ascontiguousarray(pixels_of(path)[..., ::-1])
     for turn in range(repeat):
         view = pg.GraphicsView()
         box = pg.ViewBox(lockAspect=True, invertY=True)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from omniview.core.image import Image
+import cv2
+from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtGui import QKeyEvent
+from PyQt6.QtWidgets import QApplication, QWidget
+
+from omniview.core.image import Array, Image
 from omniview.core.prediction import Prediction, Quality
 from omniview.core.segmenter import Segmenter
 from omniview.core.task import TASKS, Task
+from omniview.ui.session import Snapshot
+from omniview.ui.window import Window
 from tests.fakes import OtsuSegmenter
 
-__all__ = ["OtsuModels", "ThreadedOtsu"]
+__all__ = ["Desk", "OtsuModels", "ThreadedOtsu", "pixels_of", "press"]
 
 
 class ThreadedOtsu(OtsuSegmenter):
@@ -68,3 +76,53 @@ class OtsuModels:
         self.closed = True
         for part in self.parts:
             await part.close()
+
+
+@dataclass
+class Desk:
+    """A window, its models, and what a test needs to see of them."""
+
+    window: Window
+    models: OtsuModels
+
+    @property
+    def now(self) -> Snapshot:
+        """The newest snapshot."""
+        return self.window.session.now
+
+    async def open(self, *paths: Path, truth: Path | None = None) -> None:
+        """Open files and wait until they are analysed and on screen."""
+        self.window.open(paths, truth)
+        await self.window.settle()
+
+    async def until(self, reached: Callable[[Snapshot], bool]) -> None:
+        """Wait until a snapshot satisfies `reached`."""
+        met = asyncio.Event()
+
+        def look(_old: Snapshot, new: Snapshot) -> None:
+            if reached(new):
+                met.set()
+
+        self.window.session.changed.connect(look)
+        look(self.now, self.now)
+        await met.wait()
+        self.window.session.changed.disconnect(look)
+
+
+def press(
+    widget: QWidget,
+    key: Qt.Key,
+    *kinds: QEvent.Type,
+    modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+) -> None:
+    """Send key events to `widget`: down and up unless told otherwise."""
+    letter = chr(key.value) if key.value < 0x80 else ""
+    for kind in kinds or (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+        QApplication.sendEvent(widget, QKeyEvent(kind, key.value, modifiers, letter))
+
+
+def pixels_of(path: Path) -> Array:
+    """The values in an image file, as OpenCV reads them."""
+    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert found is not None, path
+    return found

@@ -1,0 +1,110 @@
+"""The desktop app from start to end: in this process offscreen, and as a real window under Xvfb."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PyQt6.QtWidgets import QApplication
+
+from omniview.app import start
+from omniview.errors import InputError, UnreadableFile
+from tests.ui.parts import OtsuModels, pixels_of
+
+_CHILD = """
+import sys
+from pathlib import Path
+from PyQt6.QtGui import QGuiApplication
+from omniview.app import start
+from tests.ui.parts import OtsuModels
+code = start(OtsuModels(), screenshot=Path(sys.argv[1]), masks=Path(sys.argv[2]), sample="polyp-phantom")
+print(QGuiApplication.platformName())
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def blob(tmp_path: Path) -> Path:
+    """A bright square on dark ground."""
+    pixels = np.full((60, 80, 3), 30, np.uint8)
+    pixels[20:40, 30:60] = 210
+    cv2.imwrite(str(tmp_path / "blob.png"), pixels)
+    return tmp_path / "blob.png"
+
+
+def _colours(path: Path) -> int:
+    return len(np.unique(pixels_of(path)[..., :3].reshape(-1, 3), axis=0))
+
+
+def test_screenshot_run(qapp: QApplication, blob: Path, tmp_path: Path) -> None:
+    """With --screenshot the window's picture and the masks are written, and the models are closed."""
+    models, picture = OtsuModels(), tmp_path / "new" / "a.png"
+    assert start(models, [blob], screenshot=picture, masks=tmp_path / "out") == 0
+    assert pixels_of(picture).shape[:2] == (1000, 1600)
+    assert _colours(picture) > 100
+    mask = pixels_of(tmp_path / "out" / "blob.specialist.png")
+    assert mask.shape == (60, 80)
+    assert (mask[21:39, 31:59] == 255).all()
+    assert models.closed
+
+
+def test_unreadable_image_is_told_on_stderr(
+    qapp: QApplication, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit status is 1 and the message names the file."""
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"nothing")
+    assert start(OtsuModels(), [broken], screenshot=tmp_path / "a.png") == 1
+    assert "broken.png" in capsys.readouterr().err
+
+
+def test_run_without_any_mask_fails(
+    qapp: QApplication, blob: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If every model failed the exit status is 1 and each reason is on stderr."""
+    models = OtsuModels()
+    for part in models.parts:
+        part.error = UnreadableFile(f"{part.name} cannot.", "Mend it.")
+    assert start(models, [blob], screenshot=tmp_path / "a.png") == 1
+    told = capsys.readouterr().err
+    assert "otsu-special cannot." in told
+    assert "otsu-general cannot." in told
+
+
+@pytest.mark.parametrize("chosen", [{"task": "teeth"}, {"sample": "nothing"}])
+def test_unknown_names_are_refused_before_a_window_opens(chosen: dict[str, Any]) -> None:
+    """The message offers what there is."""
+    with pytest.raises(InputError, match="Choose one of") as caught:
+        start(OtsuModels(), **chosen)
+    assert "polyp" in str(caught.value)
+
+
+def test_real_window(tmp_path: Path) -> None:
+    """Under an X server the window opens on the platform `xcb`, and its picture shows the case."""
+    server = shutil.which("xvfb-run")
+    if server is None:
+        pytest.skip("xvfb-run is not installed (Debian: apt-get install xvfb)")
+    environment = {k: v for k, v in os.environ.items() if k not in ("QT_QPA_PLATFORM", "DISPLAY")}
+    root = Path(__file__).resolve().parents[1]
+    picture = tmp_path / "a.png"
+    command = [server, "-a", "-s", "-screen 0 1920x1200x24", sys.executable, "-c", _CHILD]
+    done = subprocess.run(
+        [*command, str(picture), str(tmp_path / "out")],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("xcb"), done.stdout + done.stderr
+    assert _colours(picture) > 1000
+    assert len(list((tmp_path / "out").glob("*.fused.png"))) == 1

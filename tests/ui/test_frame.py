@@ -1,0 +1,111 @@
+"""What is prepared for the canvas."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from PyQt6.QtGui import QImage
+
+from omniview.analyse import analyse
+from omniview.core.case import Case, Truth
+from omniview.core.image import Image
+from omniview.core.task import TASKS
+from omniview.ui.frame import Frame, picture, prepare, trace, whole_window
+from omniview.ui.view import Layer
+from tests.fakes import OtsuSegmenter
+
+
+def _case(truth: bool = True) -> Case:
+    pixels = np.full((40, 50, 1), 20, np.uint8)
+    pixels[10:30, 15:35] = 200
+    mask = np.zeros((1, 40, 50), bool)
+    mask[:, 10:30, 15:35] = True
+    image = Image(pixels)
+    work = analyse(image, TASKS["nuclei"], [OtsuSegmenter()], truth=Truth(mask) if truth else None)
+    return asyncio.run(work)
+
+
+def _colour(image: QImage, x: int, y: int) -> tuple[int, int, int]:
+    colour = image.pixelColor(x, y)
+    return colour.red(), colour.green(), colour.blue()
+
+
+def test_picture_shows_the_pixels() -> None:
+    """The finest level holds exactly the colours of an 8-bit image."""
+    random = np.random.default_rng(0)
+    image = Image(random.integers(0, 256, (7, 9, 3), dtype=np.uint8))
+    shown = picture(image)
+    for y, x in ((0, 0), (6, 8), (3, 4)):
+        assert _colour(shown.levels[0].image, x, y) == tuple(image.pixels[y, x])
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_levels_cover_the_same_image(quick: bool) -> None:
+    """A picture keeps the image's own size whatever the size of its levels; the quick one is smaller."""
+    shown = picture(Image(np.zeros((100, 4000, 1), np.uint8)), quick=quick)
+    assert shown.shape == (100, 4000)
+    widths = [level.image.width() for level in shown.levels]
+    assert widths == ([2048, 1024, 512] if quick else [4000, 2000, 1000])
+
+
+def test_level_has_a_pixel_for_each_device_pixel() -> None:
+    """The coarsest level that is fine enough is painted, and the finest beyond one-to-one."""
+    shown = picture(Image(np.zeros((2048, 2048, 1), np.uint8)))
+    widths = [shown.level(scale).width() for scale in (0.1, 0.25, 0.26, 1.0, 8.0)]
+    assert widths == [512, 512, 1024, 2048, 2048]
+
+
+def test_quick_picture_of_a_wide_range_has_the_same_greys() -> None:
+    """A reduced 16-bit picture is shown through the range of all pixels, not of those left over."""
+    pixels = np.full((10, 4096, 1), 1000, np.uint16)
+    pixels[0, 0] = 65535
+    pixels[0, 1] = 0
+    image = Image(pixels)
+    assert whole_window(image) == (32767.5, 65535.0)
+    quick, full = picture(image, quick=True), picture(image)
+    assert _colour(quick.levels[0].image, 1000, 3) == _colour(full.levels[0].image, 2000, 8)
+
+
+def test_outline_lies_on_the_edge_of_the_mask() -> None:
+    """A traced square differs from its pixel edges by no more than a quarter of a pixel."""
+    mask = np.zeros((1, 40, 50), bool)
+    mask[:, 10:30, 15:35] = True
+    outline = trace(mask)
+    assert len(outline.starts) == 2
+    np.testing.assert_allclose(outline.boxes, [[15, 10, 35, 30]], atol=0.25)
+
+
+def test_holes_and_labels_have_contours_of_their_own() -> None:
+    """A ring has two contours; a second label that overlaps adds its own."""
+    mask = np.zeros((2, 60, 60), bool)
+    mask[0, 10:50, 10:50] = True
+    mask[0, 20:40, 20:40] = False
+    mask[1, 15:30, 15:30] = True
+    assert len(trace(mask).starts) == 4
+
+
+def test_empty_mask_has_no_contour() -> None:
+    """Nothing found is nothing drawn, not an error."""
+    outline = trace(np.zeros((1, 5, 5), bool))
+    assert len(outline.points) == len(outline.boxes) == 0
+
+
+def test_frame_holds_every_layer_of_the_case() -> None:
+    """With one model and a truth, there is everything but the omnimodel."""
+    case = _case()
+    frame = prepare(case, Frame(picture(case.image)))
+    assert {layer for layer in Layer if frame.has(layer)} == set(Layer) - {Layer.OMNIMODEL}
+    assert Layer.UNCERTAINTY not in frame.outlines
+    assert case.fusion is not None
+    np.testing.assert_array_equal(frame.fills[Layer.FUSED][0] > 0, case.fusion.mask[0])
+
+
+def test_frame_reuses_what_still_holds() -> None:
+    """A second frame of the same arrays shares the drawn layers; a dropped truth is gone."""
+    case = _case()
+    first = prepare(case, Frame(picture(case.image)))
+    second = prepare(Case(case.image, case.task, case.predictions, fusion=case.fusion), first)
+    assert second.outlines[Layer.FUSED] is first.outlines[Layer.FUSED]
+    assert not second.has(Layer.TRUTH)
