@@ -18,6 +18,7 @@ __all__ = ["Labels", "Measurement", "count", "measure", "split"]
 Labels: TypeAlias = npt.NDArray[np.int32]
 """(Y,X) int32: 0 is background, objects are numbered from 1 without gaps."""
 
+CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 SQUARE = np.ones((3, 3), np.uint8)
 LEVELS = 64  # at most so many heights are flooded one after the other, in steps of half a pixel or more
 
@@ -83,7 +84,10 @@ def _flood(distance: FloatArray, labels: FloatArray) -> FloatArray:
         ground = distance > max(level, 0.0)
         while True:
             open_ground = ground & (labels == 0.0)
-            spread = _float(cv2.dilate(labels, SQUARE))[open_ground]
+            # corners only where no edge leads on: else the higher of two labels creeps along their seam
+            spread = _float(cv2.dilate(labels, CROSS))[open_ground]
+            if not spread.any():
+                spread = _float(cv2.dilate(labels, SQUARE))[open_ground]
             if not spread.any():
                 break
             labels[open_ground] = spread
