@@ -162,7 +162,9 @@ def _by_simpleitk(path: Path, frame: int) -> Array:
     reader.SetImageIO("GDCMImageIO")
     reader.ReadImageInformation()
     size = reader.GetSize()
-    reader.SetExtractIndex([0, 0, *([frame] if len(size) > 2 else [])])
-    reader.SetExtractSize([*size[:2], *([0] if len(size) > 2 else [])])
-    pixels = SimpleITK.GetArrayFromImage(reader.Execute())
-    return held(pixels if pixels.ndim == 3 else pixels[..., None])
+    if len(size) > 2:
+        reader.SetExtractIndex([0, 0, frame])
+        reader.SetExtractSize([*size[:2], 1])
+    image = reader.Execute()
+    channels = image.GetNumberOfComponentsPerPixel()
+    return held(SimpleITK.GetArrayFromImage(image).reshape(size[1], size[0], channels))

@@ -56,8 +56,6 @@ def open_volume(path: Path) -> Frames:
     def load(frame: int) -> Image:
         with decoding(path, _KIND):
             pixels = _slice(path, size, frame)
-        if channels == 1:
-            pixels = pixels[..., None]
         pixels = pixels.swapaxes(0, 1) if swap else pixels
         pixels = pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
         return Image(
@@ -82,7 +80,7 @@ def _reader(path: Path) -> Any:
 
 
 def _slice(path: Path, size: tuple[int, ...], frame: int) -> Array:
-    """(Y,X) or (Y,X,C) of one slice as stored; of an uncompressed file only its own bytes are read."""
+    """(Y,X,C) of one slice as stored; of an uncompressed file only its own bytes are read."""
     import SimpleITK
 
     reader = _reader(path)
@@ -90,11 +88,13 @@ def _slice(path: Path, size: tuple[int, ...], frame: int) -> Array:
     for length in size[2:]:
         frame, offset = divmod(frame, length)
         start.append(offset)
-        extent.append(0)  # SimpleITK: an extent of 0 drops the axis
+        extent.append(1)  # 0 would drop the axis, which ITK refuses for coronal and sagittal slices
     reader.SetExtractIndex(start)
     reader.SetExtractSize(extent)
-    pixels: Array = SimpleITK.GetArrayFromImage(reader.Execute())
-    return pixels
+    image = reader.Execute()
+    pixels: Array = SimpleITK.GetArrayFromImage(image)
+    channels = image.GetNumberOfComponentsPerPixel()
+    return pixels.reshape(size[1], size[0], channels)
 
 
 def _turns(direction: Array) -> tuple[bool, bool, bool]:
