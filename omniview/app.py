@@ -14,11 +14,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from omniview.batch.one import AUTO
-from omniview.errors import InputError, OmniViewError, OutputError
-from omniview.settings import Settings
-from omniview.ui.models import Models
+from omniview.errors import InputError, NotAllowed, OmniViewError, OutputError
+from omniview.settings import Settings, api_key, home
+from omniview.ui.models import Models, Permission, Wanted
+
+if TYPE_CHECKING:
+    from omniview.omnimodel.airlock import Airlock
 
 __all__ = ["FIRST_SAMPLE", "SWITCH_S", "run", "start"]
 
@@ -53,6 +57,7 @@ def run(
     return start(
         Composer(settings, consent=consent),
         paths,
+        permission=_Gate(settings, given=consent),
         truth=truth,
         task=task,
         omnimodel=omnimodel,
@@ -67,6 +72,7 @@ def start(
     models: Models,
     paths: Sequence[Path] = (),
     *,
+    permission: Permission | None = None,
     truth: Path | None = None,
     task: str = AUTO,
     omnimodel: str = "builtin",
@@ -80,6 +86,7 @@ def start(
     Args:
         models: where segmenters come from; closed at the end.
         paths: images or folders; without any, a sample is opened.
+        permission: keys and consents for cloud omnimodels.
         truth: mask of the first image.
         task: name of the task, or `auto`.
         omnimodel: who gives the second opinion.
@@ -122,7 +129,7 @@ def start(
             session = Session(Snapshot(task=task, omnimodel=omnimodel, offline=offline))
 
             async def main() -> int:
-                window = Window(session, models)
+                window = Window(session, models, permission)
                 try:
                     if paths:
                         window.open(paths, truth)
@@ -175,6 +182,57 @@ async def _photograph(window: object, screenshot: Path, masks: Path | None) -> i
     for problem in problems:
         sys.stderr.write(f"{problem.strip()}\n")
     return 0 if now.case is not None and now.case.predictions else 1
+
+
+class _Gate:
+    """Keys in the system's keyring and consents in the airlock, for the cloud omnimodels that there are."""
+
+    def __init__(self, settings: Settings, *, given: bool) -> None:
+        self._settings = settings
+        self._given = given
+
+    def wanted(self, omnimodel: str) -> Wanted | None:
+        """What is missing for `omnimodel`, or None."""
+        from omniview.omnimodel.airlock import consent_text
+
+        if omnimodel != "gemini":
+            return None
+        try:
+            self._airlock().check(self._endpoint())
+        except NotAllowed:
+            text = consent_text(self._endpoint())
+        else:
+            text = ""
+        key = api_key("gemini") is None
+        return Wanted(key, text) if key or text else None
+
+    def give(self, omnimodel: str, key: str) -> None:
+        """Remember consent and key."""
+        if key:
+            import keyring
+            from keyring.errors import KeyringError
+
+            try:
+                keyring.set_password("omniview", omnimodel, key)
+            except KeyringError as error:
+                raise OutputError(
+                    "This system has no keyring that could keep the key.", "Set GEMINI_API_KEY instead."
+                ) from error
+        self._airlock().grant(self._endpoint(), "dialog")
+
+    def withdraw(self, omnimodel: str) -> bool:
+        """Forget the consent."""
+        return omnimodel == "gemini" and self._airlock().revoke(self._endpoint())
+
+    def _airlock(self) -> Airlock:
+        from omniview.omnimodel.airlock import Airlock
+
+        return Airlock(home(), offline=False, consent_given=self._given)
+
+    def _endpoint(self) -> str:
+        from omniview.omnimodel.gemini import GOOGLE
+
+        return self._settings.gemini.base_url or GOOGLE
 
 
 def _check(models: Models, task: str, sample: str | None) -> None:

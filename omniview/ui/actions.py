@@ -61,6 +61,7 @@ _MENUS: tuple[tuple[str, tuple[tuple[str, str, tuple[str, ...]], ...]], ...] = (
             ("results", "Re&sults", ("F8",)),
         ),
     ),
+    ("&Models", (("permit", "&Key and consent…", ()), ("withdraw", "&Withdraw consent", ()))),
     ("&Help", (("keys", "&Keys and mouse", ("F1",)), ("about", "&About OmniView", ()))),
 )
 _TOOLS = (("open", "Open"), ("folder", "Folder"), ("fit", "Fit"), ("actual", "1:1"))

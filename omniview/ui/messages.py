@@ -43,7 +43,7 @@ class Action(StrEnum):
     NONE = ""
     AGAIN = "Analyse again"
     GO_ONLINE = "Go online"
-    SETTINGS = "Settings…"
+    PERMIT = "Key and consent…"
     CHOOSE_TASK = "Choose a task"
     CHOOSE_TRUTH = "Choose another mask…"
     OPEN = "Open another file…"
@@ -72,12 +72,12 @@ class Badge:
 _KINDS: Mapping[str, tuple[str, Level, Action]] = MappingProxyType(
     {
         "UnusableAnswer": ("unusable answer", Level.WARNING, Action.AGAIN),
-        "NotAllowed": ("refused", Level.WARNING, Action.SETTINGS),
-        "MissingKey": ("no key", Level.WARNING, Action.SETTINGS),
+        "NotAllowed": ("refused", Level.WARNING, Action.PERMIT),
+        "MissingKey": ("no key", Level.WARNING, Action.PERMIT),
         "Unreachable": ("unreachable", Level.ERROR, Action.AGAIN),
         "Blocked": ("declined", Level.WARNING, Action.NONE),
         "WeightsError": ("no weights", Level.ERROR, Action.NONE),
-        "CardError": ("broken card", Level.ERROR, Action.NONE),
+        "CardError": ("no model", Level.ERROR, Action.NONE),
     }
 )
 """Kind of failure (class in errors.py) to its word, weight and the click's meaning."""
@@ -126,7 +126,9 @@ def _failed(failure: Failure, offline: bool) -> Badge:
 def ran(prediction: Prediction) -> str:
     """What really ran, in one line: model, place, time, tokens, cost, notes."""
     record = prediction.provenance
-    parts = [record.model_version or prediction.model]
+    version = record.model_version or ""
+    named = version if version.startswith(prediction.model) else f"{prediction.model} {version}".strip()
+    parts = [named]
     if record.provider:
         parts.append(record.provider.removesuffix("ExecutionProvider"))
     parts.append(seconds(prediction.seconds))

@@ -6,11 +6,12 @@ this shape, and a test hands it another.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from omniview.batch.one import Models as BatchModels
 
-__all__ = ["Models"]
+__all__ = ["Models", "Permission", "Wanted"]
 
 
 class Models(BatchModels, Protocol):
@@ -22,4 +23,37 @@ class Models(BatchModels, Protocol):
 
     async def close(self) -> None:
         """Release the models."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is missing before a cloud omnimodel may be asked.
+
+    Attributes:
+        key: there is no API key yet.
+        consent: what a person would agree to, in words; empty where no consent is missing.
+    """
+
+    key: bool
+    consent: str
+
+
+class Permission(Protocol):
+    """Keys and consents for cloud omnimodels. All of it blocks: call it in a thread."""
+
+    def wanted(self, omnimodel: str) -> Wanted | None:
+        """What is missing for `omnimodel`, or None if it may be asked."""
+        ...
+
+    def give(self, omnimodel: str, key: str) -> None:
+        """Remember the consent, and the key unless it is empty.
+
+        Raises:
+            OmniViewError: it could not be remembered.
+        """
+        ...
+
+    def withdraw(self, omnimodel: str) -> bool:
+        """Forget the consent; whether there was one."""
         ...

@@ -19,7 +19,9 @@ from omniview.ui.actions import Actions
 from omniview.ui.canvas import Canvas
 from omniview.ui.case_list import CaseList
 from omniview.ui.choosers import Choosers
+from omniview.ui.consent import Consents
 from omniview.ui.drop import Dropped, entries_of, sort_out
+from omniview.ui.file_dialog import ask_paths
 from omniview.ui.frame import whole_window
 from omniview.ui.frame_bar import FrameBar
 from omniview.ui.latest import Latest
@@ -28,7 +30,7 @@ from omniview.ui.layer_panel import LayerPanel
 from omniview.ui.legend import Legend
 from omniview.ui.messages import Action, Level, Notice, notice_of
 from omniview.ui.model_panel import ModelPanel
-from omniview.ui.models import Models
+from omniview.ui.models import Models, Permission
 from omniview.ui.notice_bar import NoticeBar
 from omniview.ui.panel import side
 from omniview.ui.quality_panel import QualityPanel
@@ -50,14 +52,16 @@ class Window(QMainWindow):
     Args:
         session: what is shown; changed by the workflow and, for the view alone, here.
         models: where segmenters come from.
+        permission: keys and consents for cloud omnimodels, or None where there are none.
     """
 
-    def __init__(self, session: Session, models: Models) -> None:
+    def __init__(self, session: Session, models: Models, permission: Permission | None = None) -> None:
         super().__init__()
         self.session = session
         self.workflow = Workflow(session, models)
         self.closed = asyncio.Event()
         self._sorting = Latest(self._complain)
+        self._consents = Consents(self, session, permission, self.workflow.analyse_again)
         self.canvas = Canvas()
         self.cases, self.choosers = CaseList(), Choosers(models.tasks(), models.omnimodels())
         self.layers, self.scores = LayerPanel(), ScorePanel()
@@ -94,13 +98,15 @@ class Window(QMainWindow):
 
     async def settle(self) -> None:
         """Wait until all that was asked for is on screen."""
-        await self._sorting.settle()
+        for part in (self._sorting, self._consents):
+            await part.settle()
         await self.workflow.settle()
         await self.canvas.settle()
 
     async def rest(self) -> None:
         """Stop all work; the window may be deleted afterwards."""
-        await self._sorting.close()
+        for part in (self._sorting, self._consents):
+            await part.close()
         await self.workflow.close()
         await self.canvas.close_down()
 
@@ -166,7 +172,7 @@ class Window(QMainWindow):
         flow, do = self.workflow, self.actions_
         self.cases.chosen.connect(flow.select)
         self.choosers.task_chosen.connect(lambda name: flow.analyse_again(task=name))
-        self.choosers.omnimodel_chosen.connect(lambda name: flow.analyse_again(omnimodel=name))
+        self.choosers.omnimodel_chosen.connect(self._choose_omnimodel)
         self.choosers.offline_chosen.connect(lambda on: flow.analyse_again(offline=on))
         self.layers.toggled.connect(lambda layer, on: self._look(layer, shown=on))
         self.layers.styled.connect(lambda layer, style: self._look(layer, style=style))
@@ -200,6 +206,8 @@ class Window(QMainWindow):
             "legend": self._toggle_legend,
             "cases": lambda: self.cases.setVisible(not self.cases.isVisible()),
             "results": lambda: self.results.setVisible(not self.results.isVisible()),
+            "permit": self._consents.ask,
+            "withdraw": self._consents.withdraw,
             "keys": lambda: KeysBox(self).open(),
             "about": lambda: AboutBox(self).open(),
         }
@@ -283,6 +291,7 @@ class Window(QMainWindow):
         deeds: dict[Action, Callable[[], Any]] = {
             Action.AGAIN: self.workflow.analyse_again,
             Action.GO_ONLINE: lambda: self.workflow.analyse_again(offline=False),
+            Action.PERMIT: self._consents.ask,
             Action.CHOOSE_TASK: self.choosers.ask_task,
             Action.CHOOSE_TRUTH: self._ask_truth,
             Action.OPEN: self._ask_images,
@@ -290,29 +299,29 @@ class Window(QMainWindow):
         if action in deeds:
             deeds[action]()
 
+    def _choose_omnimodel(self, name: str) -> None:
+        self.workflow.analyse_again(omnimodel=name)
+        if not self.session.now.offline:
+            self._consents.ask()
+
     def _ask_images(self) -> None:
-        self._ask("Open images", QFileDialog.FileMode.ExistingFiles, self.open)
+        ask_paths(self, "Open images", QFileDialog.FileMode.ExistingFiles, self.open)
 
     def _ask_folder(self) -> None:
-        self._ask("Open a folder of images", QFileDialog.FileMode.Directory, self.open)
+        ask_paths(self, "Open a folder of images", QFileDialog.FileMode.Directory, self.open)
 
     def _ask_truth(self) -> None:
-        self._ask(
-            "Use a mask as ground truth", QFileDialog.FileMode.ExistingFile, lambda p: self.use_truth(p[0])
+        ask_paths(
+            self,
+            "Use a mask as ground truth",
+            QFileDialog.FileMode.ExistingFile,
+            lambda p: self.use_truth(p[0]),
         )
 
     def _ask_save(self) -> None:
-        self._ask("Save the masks into", QFileDialog.FileMode.Directory, lambda p: self.workflow.save(p[0]))
-
-    def _ask(self, title: str, mode: QFileDialog.FileMode, then: Callable[[list[Path]], None]) -> None:
-        """Ask for paths without a nested event loop."""
-        dialog = QFileDialog(self, title)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setFileMode(mode)
-        if mode is not QFileDialog.FileMode.Directory:
-            dialog.setNameFilters(["Images (" + _patterns() + ")", "All files (*)"])
-        dialog.filesSelected.connect(lambda names: then([Path(name) for name in names]))
-        dialog.open()
+        ask_paths(
+            self, "Save the masks into", QFileDialog.FileMode.Directory, lambda p: self.workflow.save(p[0])
+        )
 
     def _sort(self, find: Callable[[], Dropped]) -> None:
         self._sorting.start(lambda newest: self._take(find, newest))
@@ -350,9 +359,3 @@ def _with_truth(found: Dropped, truth: Path | None) -> Dropped:
 
 def _short(title: str) -> str:
     return title.split(",")[0].split(" (")[0]
-
-
-def _patterns() -> str:
-    from omniview.io.read import SUFFIXES
-
-    return " ".join(f"*{suffix}" for suffix in sorted(SUFFIXES))

@@ -23,9 +23,9 @@ def _failed(kind: str) -> Case:
     ("kind", "offline", "word", "action"),
     [
         ("UnusableAnswer", False, "unusable answer", Action.AGAIN),
-        ("NotAllowed", False, "refused", Action.SETTINGS),
+        ("NotAllowed", False, "refused", Action.PERMIT),
         ("NotAllowed", True, "offline", Action.GO_ONLINE),
-        ("MissingKey", False, "no key", Action.SETTINGS),
+        ("MissingKey", False, "no key", Action.PERMIT),
         ("Unreachable", False, "unreachable", Action.AGAIN),
         ("Blocked", False, "declined", Action.NONE),
         ("InferenceError", False, "failed", Action.AGAIN),
