@@ -7,6 +7,7 @@ is passed on or chained: its exceptions hold the request with the API key.
 from __future__ import annotations
 
 import asyncio
+import re
 import warnings
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ _WITHHELD = MappingProxyType(
     }
 )
 """Reasons for which Gemini declines, as its `finishReason` and `blockReason` have them."""
+_DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 _NEXT_BLOCKED = "Try another model, or go on with the specialist alone."
 _NEXT_KEY = "Check GEMINI_API_KEY, and that the key may use the Gemini API."
 _NEXT_LATER = "Try again later; the specialist's result stands."
@@ -182,8 +184,10 @@ class GeminiApi:
             failure = _unreadable()
         except (httpx2.HTTPError, OSError) as error:
             failure = _Retry(Unreachable(_cut_words(error), "Check the network and the address."), None)
-        except (httpx2.InvalidURL, httpx2.StreamError):
+        except httpx2.InvalidURL:
             failure = Unreachable("The address of Gemini cannot be used.", "Check base_url in the settings.")
+        except RuntimeError:  # what httpx2 raises once its client is closed
+            failure = Unreachable("The connection to Gemini was closed meanwhile.", "Ask again.")
         except (ValueError, TypeError, AttributeError, LookupError):
             # what the SDK raises on an answer that is no JSON, or not the JSON it expects
             failure = _unreadable()
@@ -219,13 +223,25 @@ class GeminiApi:
                 "Check model, thinking and max_output_tokens in the settings.",
             )
         headers = getattr(error.response, "headers", None) or {}
-        return _Retry(failure, retry_after_s(headers))
+        after_s = retry_after_s(headers)
+        return _Retry(failure, _retry_delay_s(error.details) if after_s is None else after_s)
 
     def _said(self, message: object) -> str:
         """The server's own words, short, without anything that could be a key or pixels."""
         words = redact(str(message or "").replace(self._key, "[redacted]")).split()
         plain = " ".join(word for word in words if len(word) <= 60 and word.isprintable())[:160]
         return f": {plain.rstrip('.')}" if plain else ""
+
+
+def _retry_delay_s(body: object) -> float | None:
+    """The wait that Google's own `RetryInfo` in the body of an error asks for, or None."""
+    error = body.get("error") if isinstance(body, dict) else None
+    details = error.get("details") if isinstance(error, dict) else None
+    for detail in details if isinstance(details, list) else ():
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and (match := _DELAY.fullmatch(delay)):
+            return float(match.group(1))
+    return None
 
 
 def _cut_words(error: Exception) -> str:

@@ -21,15 +21,16 @@ SURENESS = 0.98
 EDGE_SHARE = 0.01
 """Width of the soft edge as a share of the image's side. Coordinates come in thousandths of a side, and a
 256-pixel mask is stretched over its box, so that a contour is known to a few thousandths at best."""
+_FINE = 1024
 
 
 def soft_edge(mask: BoolArray) -> FloatArray:
     """Probability from the distance to the contour: logistic, 0.5 on the contour itself.
 
-    p = 1/2 + (SURENESS - 1/2) * tanh(d / (2 w)), with d the signed distance of the pixel's centre to the
+    p = 1/2 + (SURENESS - 1/2) tanh(d / (2 w)), with d the signed distance of the pixel's centre to the
     contour (half-way between neighbouring pixel centres, so |d| >= 0.5; positive inside) and w the width, a
-    share EDGE_SHARE of the geometric mean of the sides, at least 1 pixel. Thresholding at 0.5 gives back the
-    mask exactly.
+    share EDGE_SHARE of the geometric mean of the sides, at least 1 pixel. Above _FINE pixels a side, d is
+    measured on a reduced mask, which w dwarfs. Thresholding at 0.5 gives back the mask exactly.
 
     Args:
         mask: (K,Y,X) bool.
@@ -38,12 +39,32 @@ def soft_edge(mask: BoolArray) -> FloatArray:
         (K,Y,X) float32 within [1 - SURENESS, SURENESS].
     """
     width = max(1.0, EDGE_SHARE * float(np.sqrt(mask.shape[1] * mask.shape[2])))
+    least = np.float32(np.tanh(0.5 / (2 * width)))
     out = np.empty(mask.shape, np.float32)
     for one, soft in zip(mask, out, strict=True):
-        np.tanh(_signed_distance(one) / np.float32(2 * width), out=soft)
+        scaled = _scaled_distance(one, width)
+        np.copyto(soft, np.minimum(scaled, -least))
+        np.maximum(scaled, least, out=soft, where=one)
     out *= np.float32(SURENESS - 0.5)
     out += np.float32(0.5)
     return out
+
+
+def _scaled_distance(mask: BoolArray, width: float) -> FloatArray:
+    """(Y,X) tanh(d / (2 width)), within [-1,1]."""
+    Y, X = mask.shape
+    factor = max(Y, X) / _FINE
+    if factor <= 1:
+        return _tanh(_signed_distance(mask) / np.float32(2 * width))
+    size = max(1, round(X / factor)), max(1, round(Y / factor))
+    small = cv2.resize(mask.view(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA) > 127
+    scaled = _tanh(_signed_distance(small) * np.float32(factor / (2 * width)))
+    return np.asarray(cv2.resize(scaled, (X, Y), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _tanh(values: FloatArray) -> FloatArray:
+    np.tanh(values, out=values)
+    return values
 
 
 def _signed_distance(mask: BoolArray) -> FloatArray:
@@ -75,19 +96,26 @@ def vote(masks: Sequence[BoolArray]) -> tuple[FloatArray, FloatArray | None]:
         raise ValueError("vote needs at least one mask")
     if len(masks) == 1:
         return soft_edge(masks[0]), None
-    total = np.zeros(masks[0].shape, np.float32)
-    squares, count = np.zeros_like(total), np.zeros_like(total)
+    n = np.float32(len(masks))
+    mean, squares = np.zeros(masks[0].shape, np.float32), np.zeros(masks[0].shape, np.float32)
+    count = np.zeros(mean.shape, np.uint16)
     for mask in masks:
         soft = soft_edge(mask)
-        total += soft
+        mean += soft
         soft *= soft
         squares += soft
         count += mask
-    share = count / np.float32(len(masks))
-    mean = total / np.float32(len(masks))
-    spread = np.sqrt(np.maximum(squares / np.float32(len(masks)) - mean * mean, 0, dtype=np.float32))
+    mean /= n
+    squares /= n
+    squares -= mean * mean
+    spread = np.sqrt(np.clip(squares, 0, 1, out=squares), out=squares)
+    majority, undecided = count > len(masks) // 2, 2 * count == len(masks)
     # rounded, so that a mask against an empty one is a draw everywhere and not a matter of the last bit
-    undecided, draw = share == 0.5, np.round(mean, 4)
-    majority = soft_edge(np.where(undecided, draw > 0.5, share > 0.5))
-    probability = 0.5 + (majority - 0.5) * np.abs(2 * share - 1)
-    return np.where(undecided, draw, probability).astype(np.float32), np.minimum(spread, 1)
+    draw = np.round(mean, 4)
+    majority |= undecided & (draw > 0.5)
+    probability = soft_edge(majority)
+    probability -= np.float32(0.5)
+    probability *= np.abs(2 * count / n - 1, dtype=np.float32)
+    probability += np.float32(0.5)
+    np.copyto(probability, draw, where=undecided)
+    return probability, spread

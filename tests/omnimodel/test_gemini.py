@@ -209,12 +209,36 @@ async def test_a_call_after_a_cancelled_one_works(segmenter: Segment, image: Ima
         await omnimodel.close()
 
 
+async def test_closing_ends_a_call_in_words(segmenter: Segment, image: Image) -> None:
+    """A window that closes while Gemini is asked gets an error of ours, not a defect."""
+    with Loopback([FAULTS["hang"]]) as server:
+        omnimodel = segmenter(server.url)
+        task = asyncio.create_task(omnimodel.segment(image, POLYP))
+        assert await asyncio.to_thread(server.hanging.wait, 20)
+        await omnimodel.close()
+        with pytest.raises(Unreachable):
+            await task
+
+
 async def test_a_port_where_nobody_listens(segmenter: Segment, image: Image) -> None:
     """Refused connections are tried again, then said in words."""
     with Loopback([FAULTS["500"]]) as server:
         url = server.url
     omnimodel = segmenter(url)
     with pytest.raises(Unreachable, match=r"cannot be reached: no connection\. Tried 3 times"):
+        await omnimodel.segment(image, POLYP)
+    await omnimodel.close()
+
+
+@pytest.mark.parametrize("address", ["http://no..where", "http://☃.x"])
+async def test_an_address_that_nobody_can_have(image: Image, tmp_path: Path, address: str) -> None:
+    """An impossible host name is said in words, whoever notices it."""
+    airlock = Airlock(tmp_path, offline=False, consent_given=True)
+    settings = GeminiSettings(base_url=address)
+    omnimodel = GeminiSegmenter(
+        settings, "key", answers=1, airlock=airlock, audit=Audit(tmp_path), first_pause_s=0.01
+    )
+    with pytest.raises(Unreachable):
         await omnimodel.segment(image, POLYP)
     await omnimodel.close()
 

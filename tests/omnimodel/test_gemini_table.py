@@ -35,6 +35,12 @@ BAD_KEY = {
 }
 
 
+def in_body(delay: str) -> Step:
+    """A 429 as Google writes it, with the wait among the error's details."""
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
+    return Step(429, {"error": {"code": 429, "message": "slow down", "details": [7, {}, info]}})
+
+
 @dataclass(frozen=True)
 class Row:
     """What the server does, and how that must end."""
@@ -95,6 +101,9 @@ TABLE = [
         Unreachable,
         "asks to wait 3600 s, longer than the deadline",
     ),
+    Row("429 that asks in its body", [in_body("1800s")], Unreachable, "asks to wait 1800 s"),
+    Row("429 that asks for nonsense", [in_body("soon"), PNG], requests=2),
+    Row("429 that asks for a moment", [in_body("0.02s"), PNG], requests=2),
     Row("500", [FAULTS["500"]], Unreachable, "server failed (500)", 3),
     Row("500 in HTML", [Step(500, b"<html>oops</html>")], Unreachable, "server failed (500)", 3),
     Row("503", [FAULTS["503"]], Unreachable, "server failed (503): The model is overloaded. Tried 3", 3),

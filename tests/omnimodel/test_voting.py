@@ -42,6 +42,22 @@ def test_a_soft_edge_follows_its_formula() -> None:
     assert (np.diff(row) >= 0).all()
 
 
+@pytest.mark.parametrize("shape", [(1500, 1400), (3, 2100), (2100, 1)])
+def test_large_masks_are_kept_exactly_too(shape: tuple[int, int]) -> None:
+    """Measuring on a reduced mask moves no pixel, however thin the mask is."""
+    mask = np.random.default_rng(0).random((1, *shape)) < 0.02
+    mask[:, : shape[0] // 3] = True
+    np.testing.assert_array_equal(soft_edge(mask) > 0.5, mask)
+    assert not (soft_edge(mask) == 0.5).any()
+
+
+def test_a_reduced_mask_gives_the_same_edge() -> None:
+    """The soft edge of a large disc does not depend on the shortcut."""
+    big = soft_edge(disc(500, (2000, 2200)))[0, 1000]
+    small = soft_edge(disc(250, (1000, 1100)))[0, 500]
+    np.testing.assert_allclose(big[::2], small, atol=0.01)
+
+
 def test_masks_without_a_contour() -> None:
     """All or nothing has no edge to be soft at."""
     assert np.ptp(soft_edge(np.zeros((1, 5, 5), np.bool_))) == 0
