@@ -164,7 +164,7 @@ def test_truth_holds_a_boolean_mask_and_instances_of_its_size() -> None:
     assert not made.instances.flags.writeable
     assert Truth(EMPTY).instances is None
     with pytest.raises(ValueError, match=r"Truth\.mask"):
-        Truth(EMPTY.astype(np.uint8))  # type: ignore[arg-type]
+        Truth(EMPTY.astype(np.uint8))
     with pytest.raises(ValueError, match=r"Truth\.instances"):
         Truth(EMPTY, instances=numbers[:2])
 
