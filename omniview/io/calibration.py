@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["functional_group", "spacing_of"]
+__all__ = ["functional_group", "known_spacing", "spacing_of"]
 
 _CENTIMETRES = 3  # Physical Units X/Y Direction, PS3.3 C.8.5.5.1.15
 _TWO_DIMENSIONAL = 1  # Region Spatial Format, PS3.3 C.8.5.5.1.1
@@ -29,12 +29,20 @@ def spacing_of(header: Dataset, frame: int) -> tuple[float, float] | None:
         return _of_regions(header, regions)
     measures = functional_group(header, frame, "PixelMeasuresSequence")
     source = measures if measures is not None and "PixelSpacing" in measures else header
-    return _positive(source.get("PixelSpacing"))
+    return known_spacing(source.get("PixelSpacing"))
 
 
 def functional_group(header: Dataset, frame: int, name: str) -> Dataset | None:
     """The macro `name` of a multi-frame file (PS3.3 C.7.6.16): the frame's own, the shared one, or None."""
     return next(_groups(header, frame, name), None)
+
+
+def known_spacing(pair: Any) -> tuple[float, float] | None:
+    """`pair` (row, column) where it is a spacing, else None: both numbers positive and finite."""
+    if pair is None or len(pair) != 2:
+        return None
+    row, column = float(pair[0]), float(pair[1])
+    return (row, column) if 0 < row < math.inf and 0 < column < math.inf else None
 
 
 def _groups(header: Dataset, frame: int, name: str) -> Iterator[Dataset]:
@@ -60,14 +68,7 @@ def _of_region(header: Dataset, region: Dataset) -> tuple[float, float] | None:
     ) <= int(header.Rows)  # some devices write the first pixel outside, not the last inside
     if region.get("RegionSpatialFormat") != _TWO_DIMENSIONAL or units != (_CENTIMETRES,) * 2 or not inside:
         return None
-    return _positive([10 * abs(float(region.get(f"PhysicalDelta{axis}", 0))) for axis in "YX"])
-
-
-def _positive(pair: Any) -> tuple[float, float] | None:
-    if pair is None or len(pair) != 2:
-        return None
-    row, column = float(pair[0]), float(pair[1])
-    return (row, column) if 0 < row < math.inf and 0 < column < math.inf else None
+    return known_spacing([10 * abs(float(region.get(f"PhysicalDelta{axis}", 0))) for axis in "YX"])
 
 
 def _close(one: tuple[float, float], other: tuple[float, float]) -> bool:

@@ -37,9 +37,10 @@ _BROKEN = (
     struct.error,
     zlib.error,
 )
-"""What Pillow, OpenCV, tifffile, pydicom, pylibjpeg and SimpleITK raise on broken files, as seen."""
+"""Python's own classes that decoders raise on broken files, as seen; next to classes of `_OWNERS`."""
 
 _DECODERS = ("PIL", "pydicom", "pylibjpeg", "openjpeg", "libjpeg", "tifffile")
+_OWNERS = (*_DECODERS, "pyo3_runtime")
 _ISSUER = rf"({'|'.join(_DECODERS)}|omniview\.io)(\.|$)"  # some blame their caller by `stacklevel`
 _FILTER = ("ignore", None, Warning, re.compile(_ISSUER), 0)
 
@@ -92,7 +93,10 @@ def decoding(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
         raise UnreadableFile(
             f"{path.name} does not fit into memory.", "Close other programs or open a smaller copy."
         ) from None
-    except _BROKEN as error:
+    except BaseException as error:
+        # decoders also have classes of their own, and Rust's panic (pylibjpeg-rle) is not even an Exception
+        if not isinstance(error, _BROKEN) and type(error).__module__.partition(".")[0] not in _OWNERS:
+            raise
         words = " ".join(str(error).split())
         because = f" ({words[:160]})" if quote and words else ""
         raise UnreadableFile(

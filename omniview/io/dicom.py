@@ -91,22 +91,23 @@ def open_dicom(path: Path) -> Frames:
 def _header(path: Path) -> FileDataset:
     """Everything before the pixels."""
     from pydicom import dcmread
+    from pydicom.uid import UID
 
     with decoding(path, _KIND, quote=False):
         header = dcmread(path, stop_before_pixels=True, force=True)
-        syntax = getattr(header.file_meta, "TransferSyntaxUID", None)
-        name = _kind_name(header)
-    if "Rows" not in header or "Columns" not in header:
         if not header:
             raise UnreadableFile(f"{path.name} is not a DICOM file.", "Check that it was copied completely.")
-        raise UnreadableFile(
-            f"{path.name} is a DICOM file without a picture{name}.", "Open the images that belong to it."
-        )
-    if syntax is not None and any(word in syntax.name for word in ("MPEG", "HEVC", "H.264")):
-        raise UnreadableFile(
-            f"{path.name} holds a video ({syntax.name}).", "Export the frames of interest as single images."
-        )
-    return header
+        if "Rows" not in header or "Columns" not in header:
+            raise UnreadableFile(
+                f"{path.name} is a DICOM file without a picture{_kind_name(header)}.",
+                "Open the images that belong to it.",
+            )
+        syntax = UID(str(header.file_meta.get("TransferSyntaxUID", ""))).name
+        if any(word in syntax for word in ("MPEG", "HEVC", "H.264")):
+            raise UnreadableFile(
+                f"{path.name} holds a video ({syntax}).", "Export the frames of interest as single images."
+            )
+        return header
 
 
 def _kind_name(header: Dataset) -> str:

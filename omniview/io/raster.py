@@ -54,6 +54,7 @@ _PLUGINS: Mapping[bytes, tuple[str, Callable[[BinaryIO], ImageFile.ImageFile]]] 
         b"P": ("a PNM file", PpmImagePlugin.PpmImageFile),
     }
 )
+_COLOUR_TYPE, _RGB, _GREY_ALPHA, _RGBA = 25, 2, 4, 6  # where a PNG has it, and its values (PNG 11.2.2)
 _CLIPS = (GifImagePlugin.GifImageFile, WebPImagePlugin.WebPImageFile)
 
 
@@ -160,10 +161,10 @@ def flat(pixels: Array) -> Array:
 
 
 def _is_deep_png(path: Path) -> bool:
-    """Whether this is a 16-bit PNG with more than one channel (bit depth and colour type, PNG 11.2.2)."""
+    """Whether this is a 16-bit PNG with more than one channel (bit depth at byte 24)."""
     with path.open("rb") as stream:
         head = stream.read(26)
-    return head.startswith(b"\x89PNG") and head[24] == 16 and head[25] in (2, 4, 6)
+    return head.startswith(b"\x89PNG") and head[24] == 16 and head[_COLOUR_TYPE] in (_RGB, _GREY_ALPHA, _RGBA)
 
 
 def _sixteen(path: Path, file: ImageFile.ImageFile) -> Array:
@@ -173,12 +174,11 @@ def _sixteen(path: Path, file: ImageFile.ImageFile) -> Array:
     both agree. Pillow still decodes first, because OpenCV shows a truncated file as if it were whole.
     """
     file.load()
-    pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    stored = path.read_bytes()
+    pixels = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ValueError("not a PNG that OpenCV knows")
     if pixels.shape[2] == 4:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
-        if (pixels[..., :3] == pixels[..., :1]).all() and file.mode == "LA":
-            pixels = pixels[..., [0, 3]]
-        return flat(pixels)
+        return flat(pixels[..., [0, 3]] if stored[_COLOUR_TYPE] == _GREY_ALPHA else pixels)
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)

@@ -18,6 +18,7 @@ import numpy as np
 
 from omniview.core.image import Array, Image
 from omniview.errors import UnreadableFile
+from omniview.io.calibration import known_spacing
 from omniview.io.decoding import check_size, decoding
 from omniview.io.depth import held
 from omniview.io.frames import Frames
@@ -50,7 +51,7 @@ def open_volume(path: Path) -> Frames:
         )
     check_size(path, size[1], size[0])
     swap, flip_rows, flip_columns = _turns(direction) if len(size) > 2 else (False, False, False)
-    row_mm, column_mm = (spacing[0], spacing[1]) if swap else (spacing[1], spacing[0])
+    spacing_mm = known_spacing(spacing[:2] if swap else spacing[1::-1])
     count = math.prod(size[2:])
 
     def load(frame: int) -> Image:
@@ -60,7 +61,7 @@ def open_volume(path: Path) -> Frames:
         pixels = pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
         return Image(
             np.ascontiguousarray(held(pixels)),
-            spacing_mm=(row_mm, column_mm),
+            spacing_mm=spacing_mm,
             name=path.name,
             source=str(path),
             frame=frame if count > 1 else None,

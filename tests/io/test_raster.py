@@ -228,3 +228,36 @@ def test_large_picture_does_not_warn(tmp_path: Path) -> None:
     """A picture beyond Pillow's own alarm, but within our limit, is read without a warning."""
     path = saved(tmp_path / "a.png", Pillow.new("1", (10_000, 9_500)))
     assert open_series(path)[0].shape == (9_500, 10_000)
+
+
+def test_sixteen_bit_grey_with_alpha(tmp_path: Path) -> None:
+    """16-bit grey with alpha, which no library here writes, stays 16-bit grey."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return (
+            len(content).to_bytes(4, "big") + name + content + zlib.crc32(name + content).to_bytes(4, "big")
+        )
+
+    pairs = np.dstack([DEEP, np.full_like(DEEP, 65535)]).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in pairs)
+    header = (31).to_bytes(4, "big") + (19).to_bytes(4, "big") + bytes([16, 4, 0, 0, 0])
+    (tmp_path / "a.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+    assert np.array_equal(read(tmp_path / "a.png").pixels, DEEP[..., None])
+
+
+def test_orientation_after_the_pixels(tmp_path: Path) -> None:
+    """A PNG whose EXIF block follows its pixels is turned as well."""
+    exif = Pillow.Exif()
+    exif[0x0112] = 8
+    path = saved(tmp_path / "a.png", Pillow.fromarray(GREY), exif=exif)
+    whole = path.read_bytes()
+    start = whole.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(whole[start : start + 4], "big")
+    last = whole.index(b"IEND") - 4
+    path.write_bytes(whole[:start] + whole[end:last] + whole[start:end] + whole[last:])
+    assert np.array_equal(read(path).pixels[..., 0], np.rot90(GREY))

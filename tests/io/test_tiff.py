@@ -178,3 +178,18 @@ def test_cut_file_is_refused(tmp_path: Path, share: float, compression: str | No
     path.write_bytes(whole[: max(8, int(len(whole) * share))])
     with pytest.raises(UnreadableFile, match="broken or cut short"):
         read(path)
+
+
+def test_sixteen_bit_colour_with_alpha_and_lzw(tmp_path: Path) -> None:
+    """16-bit RGBA with LZW keeps its 16 bits, composited on black."""
+    alpha = np.full((37, 53), 65535, np.uint16)
+    cv2.imwrite(str(tmp_path / "a.tif"), np.dstack([DEEP_RGB[..., ::-1], alpha]))
+    assert np.array_equal(read(tmp_path / "a.tif").pixels, DEEP_RGB)
+
+
+def test_solid_pages_are_refused(tmp_path: Path) -> None:
+    """A page that is a volume by itself is refused in words."""
+    solid = np.zeros((16, 16, 16), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", solid, volumetric=True, tile=(16, 16, 16), photometric="minisblack")
+    with pytest.raises(UnreadableFile, match="not flat pictures"):
+        read(tmp_path / "a.tif")

@@ -111,3 +111,12 @@ def test_cut_volume_is_refused(tmp_path: Path, suffix: str, share: float) -> Non
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(UnreadableFile, match=r"broken or cut short|compressed"):
         open_series(path)[3]
+
+
+def test_impossible_spacing_is_none(tmp_path: Path) -> None:
+    """A broken spacing in a header is no spacing, and the picture is still shown."""
+    path = stored(tmp_path / "v.nii", BODY)
+    header = bytearray(path.read_bytes())
+    header[80:84] = np.float32(-1e-36).tobytes()  # pixdim[1]
+    path.write_bytes(header)
+    assert read(path).spacing_mm is None
