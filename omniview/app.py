@@ -24,7 +24,7 @@ from omniview.ui.models import Models, Permission, Wanted
 if TYPE_CHECKING:
     from omniview.omnimodel.airlock import Airlock
 
-__all__ = ["FIRST_SAMPLE", "SWITCH_S", "run", "start"]
+__all__ = ["FIRST_SAMPLE", "SWITCH_S", "Gate", "run", "start"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def run(
     return start(
         Composer(settings, consent=consent),
         paths,
-        permission=_Gate(settings, given=consent),
+        permission=Gate(settings, given=consent),
         truth=truth,
         task=task,
         omnimodel=omnimodel,
@@ -184,7 +184,7 @@ async def _photograph(window: object, screenshot: Path, masks: Path | None) -> i
     return 0 if now.case is not None and now.case.predictions else 1
 
 
-class _Gate:
+class Gate:
     """Keys in the system's keyring and consents in the airlock, for the cloud omnimodels that there are."""
 
     def __init__(self, settings: Settings, *, given: bool) -> None:

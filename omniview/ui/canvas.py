@@ -201,11 +201,16 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
         await self._drawing.close()
 
     def resizeEvent(self, ev: QResizeEvent | None) -> None:
-        """Keep a fitted image fitted."""
+        """Keep a fitted image fitted, and any other zoom as it is."""
+        shape: tuple[int, int] | None = getattr(self, "_shape", None)  # pyqtgraph resizes before we are built
+        before = None if shape is None else self.scale_now
         super().resizeEvent(ev)
-        # pyqtgraph's own constructor resizes before ours has run
-        if getattr(self, "_fitted", False) and self._shape is not None:
-            self.fit()
+        if before is not None:
+            if self._fitted:
+                self.fit()
+            else:
+                factor = self.scale_now / before
+                self._box.scaleBy((factor, factor))
 
     def leaveEvent(self, ev: Any) -> None:
         """The cursor is over no pixel any more."""

@@ -58,11 +58,13 @@ class Outline:
         points: (N,2) float32, (x,y) in image pixels, 0 being the outer edge of the first pixel.
         starts: (M+1,) int64: contour m is `points[starts[m]:starts[m + 1]]`.
         boxes: (M,4) float32: left, top, right, bottom of each contour.
+        breadth: mean breadth of what is outlined in image pixels: twice the area over the length of contour.
     """
 
     points: npt.NDArray[np.float32]
     starts: npt.NDArray[np.int64]
     boxes: npt.NDArray[np.float32]
+    breadth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,7 +163,9 @@ def trace(mask: BoolArray) -> Outline:
     starts = np.concatenate(([0], np.cumsum([len(one) for one in found]))).astype(np.int64)
     points = np.concatenate(found)
     low, high = (reduce.reduceat(points, starts[:-1], axis=0) for reduce in (np.minimum, np.maximum))
-    return Outline(points, starts, np.concatenate((low, high), axis=1))
+    length = sum(cv2.arcLength(contour, closed=True) for contour in found)
+    breadth = 2.0 * float(np.count_nonzero(mask)) / max(length, 1.0)
+    return Outline(points, starts, np.concatenate((low, high), axis=1), breadth)
 
 
 def _sources(case: Case) -> dict[Layer, Array]:

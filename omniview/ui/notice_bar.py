@@ -71,12 +71,11 @@ class NoticeBar(QFrame):
 
     def place(self) -> None:
         """Lie over the upper edge of the parent."""
-        parent = self.parentWidget()
-        if parent is not None:
-            width = min(parent.width() - 24, 760)
-            self.setFixedWidth(max(200, width))
-            self.adjustSize()
-            self.move((parent.width() - self.width()) // 2, 12)
+        parent, layout = self.parentWidget(), self.layout()
+        if parent is not None and layout is not None:
+            width = max(200, min(parent.width() - 24, 760))
+            self.resize(width, max(layout.heightForWidth(width), layout.minimumSize().height()))
+            self.move((parent.width() - width) // 2, 12)
 
     def _act(self) -> None:
         if self._notice is not None:

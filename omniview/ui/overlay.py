@@ -25,7 +25,8 @@ _BITS = 4  # OpenCV takes fixed-point coordinates with this many fractional bits
 _CASING = (0, 0, 0, 165)  # premultiplied BGRA of the dark border that lifts a line off any tissue
 _CASING_WIDTH = 1.0  # on each side, device-independent pixels
 _DASH, _GAP = 7.0, 6.0  # device-independent pixels
-_ORDER = (Layer.FUSED, Layer.TRUTH, Layer.OMNIMODEL, Layer.SPECIALIST)  # thin lines over the wide one
+_ORDER = (Layer.FUSED, Layer.OMNIMODEL, Layer.SPECIALIST, Layer.TRUTH)  # thin over wide, broken over thin
+_NARROW, _SLIM = 8.0, 0.75  # below this breadth, in device-independent pixels, lines are this much thinner
 _FILL = 0.4  # opacity of a fill relative to a contour's: the tissue must stay readable
 
 
@@ -71,16 +72,20 @@ def paint(frame: Frame, view: View, port: Viewport) -> UInt8Array:
                 _over(canvas, _tint(frame, layer, port, chosen.opacity * _FILL))
             else:
                 outlined.append(layer)
+    # on vessels, a few screen pixels wide, bold lines would hide what they outline
+    breadth = min((frame.outlines[layer].breadth for layer in outlined), default=0.0)
+    slim = _SLIM if breadth * port.scale < _NARROW * port.ratio else 1.0
+    unit = port.ratio * slim
     lines = {layer: _lines(frame.outlines[layer], port, LOOKS[layer].dashed) for layer in outlined}
     for layer in outlined:
         casing = tuple(c * view.layers[layer].opacity for c in _CASING)
         width = LOOKS[layer].width + 2 * _CASING_WIDTH
-        _stroke(canvas, lines[layer], casing, width * port.ratio, closed=not LOOKS[layer].dashed)
+        _stroke(canvas, lines[layer], casing, width * unit, closed=not LOOKS[layer].dashed)
     for layer in outlined:
         red, green, blue = LOOKS[layer].colour
         opacity = view.layers[layer].opacity
         colour = tuple(c * opacity for c in (blue, green, red, 255))
-        _stroke(canvas, lines[layer], colour, LOOKS[layer].width * port.ratio, closed=not LOOKS[layer].dashed)
+        _stroke(canvas, lines[layer], colour, LOOKS[layer].width * unit, closed=not LOOKS[layer].dashed)
     return canvas
 
 
