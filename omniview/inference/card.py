@@ -104,9 +104,10 @@ class _Quality(_Frozen):
     confidence: tuple[float, ...]
     dice: tuple[float, ...]
     half_width: float = Field(ge=0, le=1)
+    empty: float | None = Field(default=None, ge=0, le=1)
 
     def table(self) -> QualityTable:
-        return QualityTable(self.confidence, self.dice, self.half_width)
+        return QualityTable(self.confidence, self.dice, self.half_width, self.empty)
 
     @model_validator(mode="after")
     def _usable(self) -> Self:

@@ -11,7 +11,6 @@ import numpy as np
 from omniview.core.geometry import View
 from omniview.core.image import FloatArray, Image, UInt8Array
 from omniview.core.prediction import Prediction, Provenance, Role
-from omniview.core.quality import soft_dice_confidence
 from omniview.core.task import Task
 from omniview.core.uncertainty import temper
 from omniview.errors import InferenceError, WeightsError
@@ -90,7 +89,7 @@ class OnnxSpecialist:
             role=self.role,
             probability=mean,
             spread=spread,
-            quality=None if quality is None else quality.table().predict(soft_dice_confidence(mean)),
+            quality=None if quality is None else quality.table().judge(mean),
             seconds=perf_counter() - start,
             provenance=Provenance(
                 provider=session.provider,

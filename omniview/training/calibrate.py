@@ -74,6 +74,7 @@ class Calibration:
     confidence: tuple[float, ...] = ()
     dice: tuple[float, ...] = ()
     half_width: float = 1.0
+    empty: float | None = None
     mean_dice: float = math.nan
     cases: int = 0
 
@@ -120,9 +121,26 @@ def calibrate(cases: Sequence[Seen]) -> Calibration:
     maps = [case.probability(temperature, threshold) for case in cases]
     scores = np.array([case.dice(p) for case, p in zip(cases, maps, strict=True)])
     confidence = np.array([soft_dice_confidence(p) for p in maps])
-    knots, values = quality_curve(confidence, scores)
-    width = half_width(confidence, scores)
-    return Calibration(temperature, threshold, knots, values, width, float(scores.mean()), len(cases))
+    blank = np.array([not (p > 0.5).any() for p in maps])
+    empty = expected_when_empty(scores, blank, np.array([not case.truth.any() for case in cases]))
+    found = confidence[~blank], scores[~blank]
+    knots, values = quality_curve(*found) if found[0].size else ((), ())
+    width = half_width(*found)
+    return Calibration(temperature, threshold, knots, values, width, empty, float(scores.mean()), len(cases))
+
+
+def expected_when_empty(scores: NDArray[np.float64], blank: Bools, normal: Bools) -> float:
+    """Dice to expect of an empty mask: it is 1 on a normal image and 0 on any other.
+
+    Measured on the cases whose mask is empty if there are at least five; of fewer, the share of normal cases
+    among all is the safer guess, since a missed lesion is often missed at low entropy.
+
+    Args:
+        scores: (N,) Dice.
+        blank: (N,) whether the mask is empty.
+        normal: (N,) whether the truth is empty.
+    """
+    return round(float(scores[blank].mean() if blank.sum() >= 5 else normal.mean()), 4)
 
 
 def fit_temperature(bands: Sequence[tuple[Floats, Bools]]) -> float:

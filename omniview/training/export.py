@@ -113,6 +113,7 @@ def quality_fields(calibration: Calibration) -> dict[str, Any] | None:
         "confidence": list(calibration.confidence),
         "dice": list(calibration.dice),
         "half_width": calibration.half_width,
+        "empty": calibration.empty,
     }
 
 

@@ -8,6 +8,7 @@ from omniview.training.calibrate import (
     Floats,
     calibrate,
     dice,
+    expected_when_empty,
     field_of_view,
     fit_temperature,
     half_width,
@@ -114,3 +115,13 @@ def test_dice_of_two_empty_masks_is_one() -> None:
     assert dice(empty, empty) == 1
     assert dice(empty, full) == 0
     assert dice(full, full) == 1
+
+
+def test_an_empty_mask_is_expected_to_be_right_as_often_as_it_was() -> None:
+    """Measured where there are enough empty masks, else the share of normal cases: none for polyps."""
+    scores = np.array([1.0, 1.0, 1.0, 1.0, 0.0, 0.8, 0.9, 0.7])
+    blank = np.array([True] * 5 + [False] * 3)
+    assert expected_when_empty(scores, blank, np.zeros(8, bool)) == 0.8
+    few = np.array([True] + [False] * 7)
+    assert expected_when_empty(scores, few, np.zeros(8, bool)) == 0.0
+    assert expected_when_empty(scores, few, np.array([True, True] + [False] * 6)) == 0.25
