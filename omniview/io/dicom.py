@@ -21,7 +21,7 @@ from omniview.io.calibration import spacing_of
 from omniview.io.decoding import check_size, decoding
 from omniview.io.depth import held
 from omniview.io.frames import Frames
-from omniview.io.greyscale import as_displayed
+from omniview.io.greyscale import as_displayed, window_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset, FileDataset
@@ -132,7 +132,9 @@ def _frame(path: Path, header: Dataset, frame: int) -> tuple[Array, tuple[float,
             whole = dcmread(path, force=True)
             stored = pixel_array(_with_syntax(whole), index=frame)
     except (AttributeError, ValueError, KeyError, NotImplementedError, RuntimeError, TypeError):
-        return _by_simpleitk(path, frame), None
+        # GDCM has turned MONOCHROME1 around already, within a range that it does not tell: no window fits
+        turned = header.PhotometricInterpretation == "MONOCHROME1"
+        return _by_simpleitk(path, frame), None if turned else window_of(header, frame)
     if header.PhotometricInterpretation == "PALETTE COLOR":
         colours = apply_color_lut(stored, header)
         return (colours >> 8 if colours.dtype == np.uint16 else colours).astype(np.uint8), None

@@ -17,7 +17,7 @@ from omniview.io.depth import held
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["as_displayed"]
+__all__ = ["as_displayed", "window_of"]
 
 
 def as_displayed(header: Dataset, frame: int, stored: Array) -> tuple[Array, tuple[float, float] | None]:
@@ -35,16 +35,37 @@ def as_displayed(header: Dataset, frame: int, stored: Array) -> tuple[Array, tup
     if stored.dtype.kind == "u" and bits < 8 * stored.dtype.itemsize:
         stored = stored & stored.dtype.type(2**bits - 1)  # overlays may hide in the bits above
     values, ends = _rescaled(header, frame, stored, bits)
-    window = _window(header, frame)
+    window = window_of(header, frame)
     if header.PhotometricInterpretation == "MONOCHROME1":
         total = ends[0] + ends[1]
         values = values.dtype.type(total) - values
         window = (total - window[0], window[1]) if window else None
-    if window is None and values.dtype == np.uint8 and bits < 8:
-        window = (ends[1] / 2, ends[1])
     if window is not None and values.dtype == np.uint8 and _is_whole_range(window):
         window = None
+    if window is None and values.dtype == np.uint8 and bits < 8:
+        window = (ends[1] / 2, ends[1])
     return values[..., None], window
+
+
+def window_of(header: Dataset, frame: int) -> tuple[float, float] | None:
+    """(centre, width) such that centre - width/2 is black and centre + width/2 is white, or None.
+
+    The first of several windows. DICOM's LINEAR function is half a unit and one unit narrower than that
+    (PS3.3 C.11.2.1.2.1), LINEAR_EXACT is just that, SIGMOID is shown as LINEAR_EXACT. A table instead of a
+    window (VOI LUT Sequence) gives the range of values that it covers.
+    """
+    macro = functional_group(header, frame, "FrameVOILUTSequence")
+    source = macro if macro is not None else header
+    centre, width = _first(source.get("WindowCenter")), _first(source.get("WindowWidth"))
+    if centre is not None and width is not None and width >= 1:
+        if source.get("VOILUTFunction", "LINEAR") == "LINEAR":
+            return centre - 0.5, max(width - 1, 1e-3)
+        return centre, width
+    if tables := source.get("VOILUTSequence"):
+        entries, first = (int(n) for n in tables[0].LUTDescriptor[:2])
+        entries = entries or 65536  # which 16 bits cannot hold
+        return first + entries / 2, float(entries)
+    return None
 
 
 def _rescaled(header: Dataset, frame: int, stored: Array, bits: int) -> tuple[Array, tuple[float, float]]:
@@ -68,26 +89,6 @@ def _rescaled(header: Dataset, frame: int, stored: Array, bits: int) -> tuple[Ar
         stored = stored.astype(np.float64) * slope + intercept
         low, high = sorted((low * slope + intercept, high * slope + intercept))
     return held(stored), (low, high)
-
-
-def _window(header: Dataset, frame: int) -> tuple[float, float] | None:
-    """(centre, width) such that centre - width/2 is black and centre + width/2 is white, or None.
-
-    The first of several windows. DICOM's LINEAR function is half a unit and one unit narrower than that
-    (PS3.3 C.11.2.1.2.1), LINEAR_EXACT is just that, SIGMOID is shown as LINEAR_EXACT. A table instead of a
-    window (VOI LUT Sequence) gives the range of values that it covers.
-    """
-    macro = functional_group(header, frame, "FrameVOILUTSequence")
-    source = macro if macro is not None else header
-    centre, width = _first(source.get("WindowCenter")), _first(source.get("WindowWidth"))
-    if centre is not None and width is not None and width >= 1:
-        if source.get("VOILUTFunction", "LINEAR") == "LINEAR":
-            return centre - 0.5, max(width - 1, 1e-3)
-        return centre, width
-    if tables := source.get("VOILUTSequence"):
-        entries, first = (int(n) for n in tables[0].LUTDescriptor[:2])
-        return first + entries / 2, float(max(entries or 65536, 1))
-    return None
 
 
 def _first(value: Any) -> float | None:

@@ -50,7 +50,7 @@ def _ultrasound() -> tuple[Image, None]:
     path = get_testdata_file("examples_jpeg2k.dcm", download=False)
     if path is None:
         raise UnreadableFile("The ultrasound sample is not in this installation of pydicom.", "Reinstall it.")
-    return replace(read(Path(str(path))), name="ultrasound picture"), None
+    return replace(read(Path(str(path))), name="ultrasound of a lymph node"), None
 
 
 SAMPLES: Mapping[str, Sample] = MappingProxyType(
@@ -62,7 +62,7 @@ SAMPLES: Mapping[str, Sample] = MappingProxyType(
             Sample("breast-phantom", "Breast lesion, made by code", "breast", phantom.ultrasound),
             Sample("nuclei-phantom", "Fluorescent nuclei, made by code", "nuclei", phantom.nuclei),
             Sample("fundus", "Fundus photograph of a healthy eye (from scikit-image)", "vessel", _fundus),
-            Sample("ultrasound", "Ultrasound picture (from pydicom's test files)", "breast", _ultrasound),
+            Sample("ultrasound", "Ultrasound of a lymph node (from pydicom)", "breast", _ultrasound),
         )
     }
 )

@@ -104,7 +104,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def _write_png(path: Path, grey: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
-    _, encoded = cv2.imencode(".png", grey, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    _, encoded = cv2.imencode(".png", grey, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     write_bytes(path, encoded.tobytes())
 
 

@@ -440,3 +440,16 @@ def test_clip_of_a_scaled_copy_is_not_calibrated() -> None:
     assert series[29].spacing_mm is None
     assert series[29].modality is Modality.ULTRASOUND
     assert not np.array_equal(series[0].pixels, series[29].pixels)
+
+
+def test_fallback_follows_the_same_rules(tmp_path: Path) -> None:
+    """What only SimpleITK can decode is inverted and windowed as well."""
+    dataset = dcmread(packaged("JPEG-lossy.dcm"))
+    dataset.WindowCenter, dataset.WindowWidth = 100, 51
+    dataset.save_as(tmp_path / "2.dcm")
+    dataset.PhotometricInterpretation = "MONOCHROME1"
+    dataset.save_as(tmp_path / "1.dcm")
+    plain, inverted = read(tmp_path / "2.dcm"), read(tmp_path / "1.dcm")
+    assert plain.window == (99.5, 50.0)
+    assert np.array_equal(inverted.pixels, 4095 - plain.pixels)
+    assert inverted.window is None
