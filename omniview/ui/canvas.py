@@ -29,7 +29,7 @@ __all__ = ["Canvas"]
 
 _MARGIN = 0.02  # of the image around a fitted one
 _BEYOND = 0.15  # of the viewport, drawn on each side so that a small pan finds layers there
-_CRISP = 3.0  # device pixels an image pixel from which single pixels are shown as squares
+_CRISP = 6.0  # device pixels an image pixel from which single pixels are shown as squares
 _STEP = 1.25  # of one zoom command
 _WINDOW_STEP = 1 / 400  # of the width, for one pixel of mouse movement
 

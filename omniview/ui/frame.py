@@ -17,15 +17,16 @@ import numpy.typing as npt
 from PyQt6.QtGui import QImage
 
 from omniview.core.case import Case
-from omniview.core.image import Array, BoolArray, Image, UInt8Array
+from omniview.core.image import Array, Image, UInt8Array
+from omniview.core.prediction import EDGE
 from omniview.ui.view import Layer
 
 __all__ = ["Frame", "Level", "Outline", "Picture", "picture", "prepare", "trace", "whole_window"]
 
 QUICK = 2048  # longest side, in pixels, of the copy that is shown first
 _SMALLEST = 512  # no level of a pyramid is made of a picture smaller than this
-_FINE = 1024  # masks up to this size are traced at half-pixel steps
-_TOLERANCE = 0.35  # image pixels by which a simplified contour may differ
+_FINE = 2048  # maps are traced at half or quarter pixels as long as the enlarged one stays within this size
+_TOLERANCE = 0.25  # image pixels by which a simplified contour may differ
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,21 +139,21 @@ def prepare(case: Case, before: Frame, view_picture: Picture | None = None) -> F
         elif layer is Layer.UNCERTAINTY:
             fills[layer] = _pyramid(cv2.convertScaleAbs(_flat(source), alpha=255.0))
         else:
-            mask = source if source.dtype == np.bool_ else source > 0.5
+            mask = source > EDGE
             fills[layer] = _pyramid(np.where(_flat(mask), np.uint8(255), np.uint8(0)))
-            outlines[layer] = trace(mask)
+            outlines[layer] = trace(source)
     return Frame(view_picture or before.picture, outlines, fills, sources)
 
 
-def trace(mask: BoolArray) -> Outline:
-    """Contours of a (K,Y,X) bool mask, each label by itself, holes included."""
-    fine = max(mask.shape[1:]) <= _FINE
-    step = 2 if fine else 1
+def trace(maps: Array) -> Outline:
+    """Contours at 0.5 of (K,Y,X) probabilities or bool masks, each label by itself, holes included."""
+    step = max(1, min(4, _FINE // max(maps.shape[1:])))
     found: list[npt.NDArray[np.float32]] = []
-    for plane in mask:
-        label = plane.view(np.uint8)
-        if fine:
-            label = cv2.resize(label, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    for plane in maps:
+        values = plane.astype(np.float32, copy=False)
+        if step > 1:
+            values = cv2.resize(values, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)
+        label = np.asarray(values > EDGE).view(np.uint8)
         contours, _ = cv2.findContours(label, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         for contour in contours:
             slim = cv2.approxPolyDP(contour, _TOLERANCE * step, closed=True)[:, 0]
@@ -164,7 +165,7 @@ def trace(mask: BoolArray) -> Outline:
     points = np.concatenate(found)
     low, high = (reduce.reduceat(points, starts[:-1], axis=0) for reduce in (np.minimum, np.maximum))
     length = sum(cv2.arcLength(contour, closed=True) for contour in found)
-    breadth = 2.0 * float(np.count_nonzero(mask)) / max(length, 1.0)
+    breadth = 2.0 * float(np.count_nonzero(maps > EDGE)) / max(length, 1.0)
     return Outline(points, starts, np.concatenate((low, high), axis=1), breadth)
 
 
@@ -172,7 +173,7 @@ def _sources(case: Case) -> dict[Layer, Array]:
     """The array behind each layer that the case has: probabilities or masks (K,Y,X)."""
     found: dict[Layer, Array] = {Layer(p.role): p.probability for p in case.predictions}
     if case.fusion is not None:
-        found |= {Layer.FUSED: case.fusion.mask, Layer.UNCERTAINTY: case.fusion.uncertainty}
+        found |= {Layer.FUSED: case.fusion.probability, Layer.UNCERTAINTY: case.fusion.uncertainty}
     if case.truth is not None:
         found[Layer.TRUTH] = case.truth.mask
     return found

@@ -99,7 +99,7 @@ def uncertainty_colours() -> UInt8Array:
 
     colours = np.asarray(pg.colormap.get("viridis").getLookupTable(0.05, 0.85, 256), np.float64)
     level = np.linspace(0.0, 1.0, 256)
-    alpha = np.clip((level - 0.15) / 0.55, 0.0, 1.0) * 255
+    alpha = np.clip((level - 0.2) / 0.65, 0.0, 1.0) * 255
     return np.rint(np.column_stack((colours[:, :3], alpha))).astype(np.uint8)
 
 
@@ -123,7 +123,7 @@ def _tint(frame: Frame, layer: Layer, port: Viewport, opacity: float) -> UInt8Ar
     # from device pixel centres to the level's pixel centres
     origin = np.array([port.x, port.y]) * part - 0.5 + 0.5 * part / port.scale
     inverse = np.array([[part[0] / port.scale, 0, origin[0]], [0, part[1] / port.scale, origin[1]]])
-    flags = (cv2.INTER_LINEAR if port.scale < 2 else cv2.INTER_NEAREST) | cv2.WARP_INVERSE_MAP
+    flags = (cv2.INTER_LINEAR if port.scale < 6 else cv2.INTER_NEAREST) | cv2.WARP_INVERSE_MAP
     seen = cv2.warpAffine(values, inverse, (port.width, port.height), flags=flags)
     table = np.ascontiguousarray(_table(layer, opacity)).view(np.uint32)[:, 0]
     colours: UInt8Array = table[seen].view(np.uint8).reshape(port.height, port.width, 4)

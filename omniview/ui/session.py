@@ -5,6 +5,7 @@ Panels compare the old with the new snapshot and redraw what differs; none of th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -21,7 +22,10 @@ from omniview.ui.frame import Frame
 from omniview.ui.messages import Notice
 from omniview.ui.view import View
 
-__all__ = ["Entry", "Session", "Snapshot", "Stage"]
+__all__ = ["Entry", "Question", "Session", "Snapshot", "Stage"]
+
+
+_RECENT, _RECENT_PIXELS = 12, 24_000_000  # a case takes some 30 bytes a pixel
 
 
 class Stage(StrEnum):
@@ -65,6 +69,19 @@ class Entry:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked of which image: enough to know that an answer would be the same again."""
+
+    path: Path | None
+    sample: str | None
+    position: int
+    truth: Path | None
+    task: str
+    omnimodel: str
+    offline: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """All that the window shows.
@@ -86,6 +103,7 @@ class Snapshot:
         stage: how far the work on the image has come.
         began: `time.monotonic()` when the analysis began.
         notice: what a person should know now, or None.
+        recent: complete cases of late, newest last, so that going back to one does not ask again.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -104,6 +122,17 @@ class Snapshot:
     stage: Stage = Stage.WAITING
     began: float = 0.0
     notice: Notice | None = None
+    recent: tuple[tuple[Question, Case], ...] = ()
+
+    def question(self, entry: Entry, position: int) -> Question:
+        """What is asked of an image of `entry` under the present choices."""
+        return Question(
+            entry.path, entry.sample, position, entry.truth, self.task, self.omnimodel, self.offline
+        )
+
+    def recall(self, question: Question) -> Case | None:
+        """The complete case that answered `question` before, or None."""
+        return next((case for asked, case in self.recent if asked == question), None)
 
     @property
     def position(self) -> int:
@@ -130,6 +159,17 @@ class Session(QObject):
         """Replace some fields and announce it."""
         old, self._now = self._now, replace(self._now, **changes)
         self.changed.emit(old, self._now)
+
+    def remember(self, question: Question, case: Case) -> None:
+        """Keep a complete case, and forget the oldest ones beyond a few or beyond the room for them."""
+        kept = [(question, case), *(pair for pair in reversed(self._now.recent) if pair[0] != question)]
+        room = _RECENT_PIXELS
+        recent: list[tuple[Question, Case]] = []
+        for pair in kept[:_RECENT]:
+            room -= math.prod(pair[1].image.shape)
+            if room >= 0:
+                recent.insert(0, pair)
+        self.update(recent=tuple(recent))
 
     def update_entry(self, index: int, **changes: Any) -> None:
         """Replace some fields of one row of the case list, if it is still there."""

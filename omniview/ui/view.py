@@ -84,7 +84,7 @@ class LayerView:
 
 
 def _start() -> Mapping[Layer, LayerView]:
-    uncertain = LayerView(style=Style.FILL, opacity=0.7)
+    uncertain = LayerView(style=Style.FILL, opacity=0.6)
     return MappingProxyType(
         {layer: uncertain if layer is Layer.UNCERTAINTY else LayerView() for layer in Layer}
     )

@@ -90,7 +90,7 @@ class Window(QMainWindow):
 
     def open_sample(self, key: str) -> None:
         """Open a built-in sample."""
-        self.workflow.open((Entry(_short(SAMPLES[key].title), sample=key),))
+        self.workflow.open((Entry(f"Sample: {_short(SAMPLES[key].title)}", sample=key),))
 
     def use_truth(self, path: Path) -> None:
         """Score the case on screen against `path`."""

@@ -119,8 +119,9 @@ class Workflow:
         entry = session.now.entries[index]
         session.update(opening=index, stage=Stage.OPENING, notice=None)
         session.update_entry(index, stage=Stage.OPENING)
+        known = session.now.recall(session.now.question(entry, 0))
         try:
-            series, image, first, truth = await asyncio.to_thread(_load, entry)
+            series, image, first, truth = await asyncio.to_thread(_load, entry, known)
         except OmniViewError as error:
             self._keep(index, error)
             return
@@ -132,7 +133,10 @@ class Workflow:
         )
         if max(image.shape) > QUICK:
             self._windowing.ask((image, None))
-        await self._find(index, image, entry, newest)
+        if known is not None:
+            await self._show_again(known, index, newest)
+        else:
+            await self._find(index, image, entry, newest)
 
     async def _find(self, index: int, image: Image, entry: Entry, newest: Callable[[], bool]) -> None:
         """Recognise the task, read the reference that belongs to it, and analyse."""
@@ -149,8 +153,9 @@ class Workflow:
         index = now.current
         if index is None or not 0 <= position < len(now.series):
             return
+        known = now.recall(now.question(now.entries[index], position))
         try:
-            image = await asyncio.to_thread(now.series.__getitem__, position)
+            image = known.image if known else await asyncio.to_thread(now.series.__getitem__, position)
             shown = await asyncio.to_thread(picture, image, now.view.window, True)
         except OmniViewError as error:
             self._session.update(notice=notice_of(error))
@@ -158,8 +163,19 @@ class Workflow:
         view = self._session.now.view
         self._session.update(**_fresh(image, shown), truth=None)
         self._session.update(view=view)
+        if known is not None:
+            await self._show_again(known, index, newest)
+            return
         await asyncio.sleep(_REST_S)
         await self._find(index, image, self._session.now.entries[index], newest)
+
+    async def _show_again(self, case: Case, index: int, newest: Callable[[], bool]) -> None:
+        """Put a case of late on the screen without asking the models again."""
+        recognised = case.task if self._session.now.task == AUTO else None
+        self._session.update(truth=case.truth, recognised=recognised)
+        self._drawing.ask(_Drawn(case, newest))
+        await self._drawing.settle()
+        self._finish(case, index)
 
     async def _again(self, newest: Callable[[], bool]) -> None:
         now = self._session.now
@@ -229,11 +245,17 @@ class Workflow:
             session.update_entry(index, stage=Stage.WAITING)
             raise
         await self._drawing.settle()
+        self._finish(case, index)
+        if not case.failures:
+            session.remember(now.question(session.now.entries[index], image.frame or 0), case)
+
+    def _finish(self, case: Case, index: int) -> None:
+        """Say in the status and in the case list how it ended."""
         stage = Stage.DONE if case.predictions else Stage.FAILED
-        session.update(stage=stage)
-        note = "; ".join(f.reason for f in case.failures)
+        note = "; ".join(failure.reason for failure in case.failures)
         dice = case.scores.get(FUSED, {}).get("dice")
-        session.update_entry(index, stage=stage, dice=dice, note=note)
+        self._session.update(stage=stage)
+        self._session.update_entry(index, stage=stage, dice=dice, note=note)
 
     async def _draw(self, drawn: _Drawn) -> None:
         """Prepare a case in a thread, then put case and frame on the screen together."""
@@ -320,16 +342,22 @@ class Workflow:
         )
 
 
-def _load(entry: Entry) -> tuple[Sequence[Image], Image, Picture, Truth | None]:
-    """The series, its first image, a picture for the screen, and a sample's own reference. Blocks."""
+def _load(entry: Entry, known: Case | None) -> tuple[Sequence[Image], Image, Picture, Truth | None]:
+    """The series, its first image, a picture for the screen, and a sample's own reference. Blocks.
+
+    Of a case that is `known` the image itself is taken, so that its maps belong to what is on screen.
+    """
     truth: Truth | None = None
-    if entry.sample is not None:
-        image, truth = SAMPLES[entry.sample].load()
-        series: Sequence[Image] = (image,)
-    else:
-        assert entry.path is not None
+    series: Sequence[Image]
+    if entry.path is not None:
         series = open_series(entry.path)
-        image = series[0]
+        image = series[0] if known is None else known.image
+    elif known is not None:
+        image, truth, series = known.image, known.truth, (known.image,)
+    else:
+        assert entry.sample is not None
+        image, truth = SAMPLES[entry.sample].load()
+        series = (image,)
     return series, image, picture(image, None, quick=True), truth
 
 

@@ -441,3 +441,40 @@ def test_hidden_layer_is_not_drawn(run: Run, desk: Desk, blob: Path) -> None:
         await desk.window.settle()
 
     run(work())
+
+
+def test_going_back_does_not_ask_again(run: Run, desk: Desk, blob: Path, tmp_path: Path) -> None:
+    """A case of late is on screen again at once; under other choices, or when told to, it is asked anew."""
+    first, second = _copies(tmp_path, "first second", blob)
+
+    async def work() -> None:
+        await desk.open(first)
+        before = _case(desk)
+        await desk.open(second)
+        await desk.open(first)
+        assert _case(desk) is before
+        assert desk.models.parts[0].asked == ["first.png", "second.png"]
+        assert desk.window.choosers.task_text() == "Auto: polyp"
+        desk.window.actions_.trigger("again")
+        await desk.window.settle()
+        assert len(desk.models.parts[0].asked) == 3
+        desk.window.choosers.omnimodel_chosen.emit("none")
+        await desk.window.settle()
+        assert len(desk.models.parts[0].asked) == 4
+
+    run(work())
+
+
+def test_failed_case_is_asked_anew(run: Run, desk: Desk, blob: Path, tmp_path: Path) -> None:
+    """What failed may work the next time, so it is not kept."""
+    first, second = _copies(tmp_path, "first second", blob)
+    desk.models.parts[1].error = Unreachable("The server did not answer.")
+
+    async def work() -> None:
+        await desk.open(first)
+        desk.models.parts[1].error = None
+        await desk.open(second)
+        await desk.open(first)
+
+    run(work())
+    assert len(_case(desk).predictions) == 2
