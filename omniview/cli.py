@@ -1,6 +1,7 @@
 """The `omniview` command: the same engine as the viewer, without a window.
 
-Exit status: 0 done, 1 some cases failed, 2 bad usage. Messages go to stderr, data to stdout or into files.
+Exit status: 0 done, 1 some cases failed, 2 bad usage. A case whose omnimodel gave no answer has not failed:
+it has the specialist's mask, and says why on stderr. Data goes to stdout or into files, messages to stderr.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def segment(
                     continue
                 for failure in case.failures:
                     _say.print(escape(f"{image.name}: {failure.model}: {failure.reason} {failure.next_step}"))
-                clean = clean and not case.failures
+                clean = clean and case.fusion is not None
         finally:
             await composer.close()
         return clean

@@ -73,7 +73,7 @@ class Totals:
 
     Attributes:
         cases: images that were tried.
-        failed: images of which at least one model gave no mask, or that could not be read.
+        failed: images that could not be read or for which no model gave a mask.
         summary: what summary.json holds.
     """
 
@@ -123,7 +123,7 @@ async def score_pairs(
                     writer.writerow({k: _text(v) for k, v in row.as_dict().items()})
                 _flush(file)
                 everything += rows
-                failed += any(row.status != "ok" for row in rows)
+                failed += rows[-1].status in ("failed", "unreadable")  # the fused row comes last
                 if on_case is not None:
                     on_case(index, rows)
     except OSError as error:
