@@ -54,6 +54,7 @@ _MENUS: tuple[tuple[str, tuple[tuple[str, str, tuple[str, ...]], ...]], ...] = (
             ("actual", "&One-to-one", ("A",)),
             ("zoom_in", "Zoom &in", ("+", "=", "Ctrl++", "Ctrl+=")),
             ("zoom_out", "Zoom o&ut", ("-", "Ctrl+-")),
+            ("stretch_window", "&Stretch grey window", ("W",)),
             ("reset_window", "&Reset grey window", ("R",)),
             ("legend", "&Legend on the image", ("L",)),
             (_RULE, "", ()),

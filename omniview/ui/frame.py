@@ -21,9 +21,20 @@ from omniview.core.image import Array, Image, UInt8Array
 from omniview.core.prediction import EDGE
 from omniview.ui.view import Layer
 
-__all__ = ["Frame", "Level", "Outline", "Picture", "picture", "prepare", "trace", "whole_window"]
+__all__ = [
+    "Frame",
+    "Level",
+    "Outline",
+    "Picture",
+    "picture",
+    "prepare",
+    "stretched_window",
+    "trace",
+    "whole_window",
+]
 
 QUICK = 2048  # longest side, in pixels, of the copy that is shown first
+_SAMPLED = 250_000  # about so many pixels say how bright an image is
 _SMALLEST = 512  # no level of a pyramid is made of a picture smaller than this
 _FINE = 2048  # maps are traced at half or quarter pixels as long as the enlarged one stays within this size
 _TOLERANCE = 0.25  # image pixels by which a simplified contour may differ
@@ -96,6 +107,14 @@ def whole_window(image: Image) -> tuple[float, float]:
     if image.pixels.dtype == np.uint8:
         return 127.5, 255.0
     low, high = float(image.pixels.min()), float(image.pixels.max())
+    return (low + high) / 2, max(high - low, 1e-6)
+
+
+def stretched_window(image: Image) -> tuple[float, float]:
+    """(centre, width) from the darkest to the brightest values, leaving out 1 in 500 at the upper end."""
+    step = max(1, round((image.pixels.size / _SAMPLED) ** 0.5))
+    sample = image.pixels[::step, ::step]
+    low, high = float(sample.min()), float(np.quantile(sample, 0.998))
     return (low + high) / 2, max(high - low, 1e-6)
 
 

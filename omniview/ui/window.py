@@ -90,7 +90,7 @@ class Window(QMainWindow):
 
     def open_sample(self, key: str) -> None:
         """Open a built-in sample."""
-        self.workflow.open((Entry(f"Sample: {_short(SAMPLES[key].title)}", sample=key),))
+        self.workflow.open((Entry(key, sample=key),))
 
     def use_truth(self, path: Path) -> None:
         """Score the case on screen against `path`."""
@@ -203,6 +203,7 @@ class Window(QMainWindow):
             "zoom_in": self.canvas.zoom,
             "zoom_out": lambda: self.canvas.zoom(0.8),
             "reset_window": lambda: flow.rewindow(None),
+            "stretch_window": flow.stretch_window,
             "legend": self._toggle_legend,
             "cases": lambda: self.cases.setVisible(not self.cases.isVisible()),
             "results": lambda: self.results.setVisible(not self.results.isVisible()),
@@ -355,7 +356,3 @@ def _with_truth(found: Dropped, truth: Path | None) -> Dropped:
     if truth is None:
         return found
     return replace(found, entries=(replace(found.entries[0], truth=truth), *found.entries[1:]))
-
-
-def _short(title: str) -> str:
-    return title.split(",")[0].split(" (")[0]

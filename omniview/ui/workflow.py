@@ -14,17 +14,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from omniview.analyse import FUSED, analyse, with_truth
 from omniview.batch.one import AUTO
 from omniview.core.case import Case, Truth
-from omniview.core.image import Image
+from omniview.core.image import Image, Modality
 from omniview.core.task import Task
 from omniview.errors import OmniViewError, SizeMismatch
 from omniview.io.pair import find_truth
-from omniview.io.read import open_series, read_truth
+from omniview.io.read import read_truth
 from omniview.io.samples import SAMPLES
-from omniview.ui.frame import QUICK, Frame, Picture, picture, prepare
+from omniview.ui.frame import QUICK, Frame, Picture, picture, prepare, stretched_window
 from omniview.ui.latest import Coalesced, Latest
+from omniview.ui.loading import load
 from omniview.ui.messages import Action, Level, Notice, notice_of
 from omniview.ui.models import Models
 from omniview.ui.session import Entry, Session, Stage
@@ -32,6 +35,7 @@ from omniview.ui.session import Entry, Session, Stage
 __all__ = ["Workflow"]
 
 _log = logging.getLogger(__name__)
+_DIM = 128  # brightest 8-bit value of an image that looks black on the screen
 _REST_S = 0.25  # a person who still turns through frames is not waiting for masks
 
 
@@ -97,6 +101,12 @@ class Workflow:
         if now.image is not None:
             self._windowing.ask((now.image, window))
 
+    def stretch_window(self) -> None:
+        """Look at the image through a window that its own values fill."""
+        image = self._session.now.image
+        if image is not None:
+            self.rewindow(stretched_window(image))
+
     def cancel(self) -> None:
         """Stop the analysis; what has arrived stays."""
         now = self._session.now
@@ -121,15 +131,22 @@ class Workflow:
         session.update_entry(index, stage=Stage.OPENING)
         known = session.now.recall(session.now.question(entry, 0))
         try:
-            series, image, first, truth = await asyncio.to_thread(_load, entry, known)
+            loaded = await asyncio.to_thread(load, entry, known)
         except OmniViewError as error:
             self._keep(index, error)
             return
         except asyncio.CancelledError:
             session.update_entry(index, stage=Stage.WAITING)
             raise
+        image = loaded.image
         session.update(
-            **_fresh(image, first), series=series, current=index, opening=None, truth=truth, recognised=None
+            **_fresh(image, loaded.picture),
+            series=loaded.series,
+            current=index,
+            opening=None,
+            truth=loaded.truth,
+            recognised=None,
+            view=replace(session.now.view, window=None),
         )
         if max(image.shape) > QUICK:
             self._windowing.ask((image, None))
@@ -144,6 +161,7 @@ class Workflow:
         if task is None:
             self._session.update_entry(index, stage=Stage.ASKING)
             return
+        self._brighten(image, task)
         if self._session.now.truth is None:
             await self._find_truth(image, task, entry)
         await self._analyse(image, task, index, newest)
@@ -160,9 +178,7 @@ class Workflow:
         except OmniViewError as error:
             self._session.update(notice=notice_of(error))
             return
-        view = self._session.now.view
         self._session.update(**_fresh(image, shown), truth=None)
-        self._session.update(view=view)
         if known is not None:
             await self._show_again(known, index, newest)
             return
@@ -207,6 +223,14 @@ class Workflow:
                 ),
             )
         return task
+
+    def _brighten(self, image: Image, task: Task) -> None:
+        """Open a dark fluorescence image stretched, as microscopists expect; the models see it as it is."""
+        dim = image.pixels.dtype == np.uint8 and image.pixels.shape[2] == 1
+        if dim and task.modality is Modality.MICROSCOPY and self._session.now.view.window is None:
+            centre, width = stretched_window(image)
+            if centre + width / 2 < _DIM:
+                self.rewindow((centre, width))
 
     async def _find_truth(self, image: Image, task: Task, entry: Entry) -> None:
         """Read the reference that belongs to the entry, if there is one."""
@@ -340,25 +364,6 @@ class Workflow:
                 f"A defect in OmniView ({type(error).__name__}).", "See the log, and report it.", Level.ERROR
             ),
         )
-
-
-def _load(entry: Entry, known: Case | None) -> tuple[Sequence[Image], Image, Picture, Truth | None]:
-    """The series, its first image, a picture for the screen, and a sample's own reference. Blocks.
-
-    Of a case that is `known` the image itself is taken, so that its maps belong to what is on screen.
-    """
-    truth: Truth | None = None
-    series: Sequence[Image]
-    if entry.path is not None:
-        series = open_series(entry.path)
-        image = series[0] if known is None else known.image
-    elif known is not None:
-        image, truth, series = known.image, known.truth, (known.image,)
-    else:
-        assert entry.sample is not None
-        image, truth = SAMPLES[entry.sample].load()
-        series = (image,)
-    return series, image, picture(image, None, quick=True), truth
 
 
 def _fresh(image: Image, shown: Picture) -> dict[str, Any]:

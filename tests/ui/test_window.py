@@ -478,3 +478,23 @@ def test_failed_case_is_asked_anew(run: Run, desk: Desk, blob: Path, tmp_path: P
 
     run(work())
     assert len(_case(desk).predictions) == 2
+
+
+def test_dark_fluorescence_opens_stretched(run: Run, desk: Desk, tmp_path: Path) -> None:
+    """Nuclei that use a tenth of the grey range are visible at once; the next image starts afresh."""
+    dark = np.full((60, 80), 4, np.uint8)
+    dark[20:40, 30:60] = 25
+    cv2.imwrite(str(tmp_path / "dark.png"), dark)
+    cv2.imwrite(str(tmp_path / "bright.png"), dark * 10)
+    desk.models.task = "nuclei"
+
+    def brightest() -> int:
+        assert desk.now.frame is not None
+        return desk.now.frame.picture.levels[0].image.pixelColor(40, 30).red()
+
+    run(desk.open(tmp_path / "dark.png"))
+    assert brightest() == 255
+    assert _case(desk).image.pixels.max() == 25
+    run(desk.open(tmp_path / "bright.png"))
+    assert desk.now.view.window is None
+    assert brightest() == 250
