@@ -38,7 +38,7 @@ def open_volume(path: Path) -> Frames:
     Raises:
         UnreadableFile: missing, broken, cut short, or neither grey nor RGB.
     """
-    with decoding(path, _KIND):
+    with decoding(path, _KIND, quote=False):
         reader = _reader(path)
         size = reader.GetSize()
         channels = reader.GetNumberOfComponents()
@@ -55,7 +55,7 @@ def open_volume(path: Path) -> Frames:
     count = math.prod(size[2:])
 
     def load(frame: int) -> Image:
-        with decoding(path, _KIND):
+        with decoding(path, _KIND, quote=False):
             pixels = _slice(path, size, frame)
         pixels = pixels.swapaxes(0, 1) if swap else pixels
         pixels = pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
