@@ -39,7 +39,8 @@ def own_model(own_home: Path) -> Path:
     return write_specialist(own_home / "models", "own", input=tile)
 
 
-def _omniview(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def omniview(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a child process in which every warning is an error."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "omniview", *map(str, arguments)],
         capture_output=True,
@@ -51,16 +52,17 @@ def _omniview(*arguments: str | Path, **environment: str) -> subprocess.Complete
     )
 
 
-def _mask(path: Path) -> np.ndarray:
+def read_mask(path: Path) -> np.ndarray:
+    """The PNG as it is."""
     return np.asarray(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED))
 
 
 def test_segment_writes_masks_of_the_images_own_size(picture: Path, own_model: Path, tmp_path: Path) -> None:
     """Masks are 0/255, lie where the image is bright, and the JSON names the model that ran."""
     out = tmp_path / "out"
-    done = _omniview("segment", picture, "--out", out, "--task", "polyp", "--omnimodel", "none")
+    done = omniview("segment", picture, "--out", out, "--task", "polyp", "--omnimodel", "none")
     assert (done.returncode, done.stdout) == (0, "")
-    mask = _mask(out / "größe.fused.png")
+    mask = read_mask(out / "größe.fused.png")
     assert mask.shape == (48, 64)
     assert (mask[11:29, 21:49] == 255).all()
     assert (mask[:8] == 0).all()
@@ -75,7 +77,7 @@ def test_one_bad_image_does_not_stop_the_others(picture: Path, own_model: Path, 
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"nothing")
     out = tmp_path / "out"
-    done = _omniview("segment", bad, picture, "--out", out, "--task", "polyp", "--omnimodel", "none")
+    done = omniview("segment", bad, picture, "--out", out, "--task", "polyp", "--omnimodel", "none")
     assert done.returncode == 1
     assert "bad.png" in done.stderr
     assert (out / "größe.fused.png").exists()
@@ -102,7 +104,7 @@ def test_without_the_cloud_the_fused_mask_is_the_specialists(
     """No key, no consent, offline, nobody there: the same mask, and a reason in the JSON and on stderr."""
     out = tmp_path / "out"
     environment = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", **environment}
-    done = _omniview(
+    done = omniview(
         "segment",
         picture,
         "--out",
@@ -115,7 +117,7 @@ def test_without_the_cloud_the_fused_mask_is_the_specialists(
         **environment,
     )
     assert done.returncode == 0
-    np.testing.assert_array_equal(_mask(out / "größe.fused.png"), _mask(out / "größe.specialist.png"))
+    np.testing.assert_array_equal(read_mask(out / "größe.fused.png"), read_mask(out / "größe.specialist.png"))
     (failure,) = json.loads((out / "größe.json").read_text("utf-8"))["failures"]
     assert failure["kind"] == kind
     assert failure["reason"]
@@ -134,7 +136,7 @@ def test_score_writes_a_table_and_a_summary(own_model: Path, tmp_path: Path) -> 
             cv2.imwrite(str(tmp_path / "set" / kind / f"{index}.png"), pixels)
     out = tmp_path / "out"
     arguments = ("--out", out, "--task", "polyp", "--omnimodel", "none", "--limit", "3")
-    done = _omniview("score", tmp_path / "set", *arguments)
+    done = omniview("score", tmp_path / "set", *arguments)
     assert done.returncode == 0, done.stderr
     with (out / "cases.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -149,7 +151,7 @@ def test_metrics_are_json_on_stdout(tmp_path: Path) -> None:
         mask = np.zeros((20, 30), np.uint8)
         mask[5:15, 5 + shift : 15 + shift] = 255
         cv2.imwrite(str(tmp_path / f"{name}.png"), mask)
-    done = _omniview("metrics", tmp_path / "a.png", tmp_path / "b.png", "--spacing", "2,0.5")
+    done = omniview("metrics", tmp_path / "a.png", tmp_path / "b.png", "--spacing", "2,0.5")
     assert done.returncode == 0, done.stderr
     values = json.loads(done.stdout)
     assert values["dice"] == pytest.approx(0.9)
@@ -173,7 +175,7 @@ def test_bad_usage_is_status_2_with_a_message(
 ) -> None:
     """What is wrong is named on stderr; nothing is on stdout; there is no traceback."""
     monkeypatch.chdir(tmp_path)
-    done = _omniview(*arguments)
+    done = omniview(*arguments)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     assert done.stdout == ""
@@ -182,16 +184,16 @@ def test_bad_usage_is_status_2_with_a_message(
 
 def test_models_are_listed_and_verified(own_model: Path) -> None:
     """A changed weights file is found."""
-    assert "own" in _omniview("models", "list").stdout
-    assert _omniview("models", "verify").returncode == 0
+    assert "own" in omniview("models", "list").stdout
+    assert omniview("models", "verify").returncode == 0
     own_model.with_suffix(".onnx").write_bytes(b"changed")
-    done = _omniview("models", "verify")
+    done = omniview("models", "verify")
     assert done.returncode == 1
     assert "own.onnx" in done.stderr
 
 
 def test_version_and_help() -> None:
     """Both answer at once; help lists the commands."""
-    assert _omniview("--version").stdout.startswith("omniview ")
-    text = _omniview("--help").stdout
+    assert omniview("--version").stdout.startswith("omniview ")
+    text = omniview("--help").stdout
     assert all(command in text for command in ("open", "segment", "score", "metrics", "doctor"))
