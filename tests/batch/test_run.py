@@ -57,6 +57,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
+def _loaded(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None, path
+    return np.asarray(pixels > 0)
+
+
 def _rows(out: Path) -> list[dict[str, str]]:
     with (out / "cases.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -83,8 +89,8 @@ async def test_every_case_is_a_row_and_scores_are_right(folder: Path, tmp_path: 
             assert row["reason"]
             assert row["dice"] == ""
             continue
-        mask = _loaded(str(out / "masks" / f"{stem}.{row['model']}.png"))
-        truth = _loaded(str(folder / "masks" / f"{stem}.png"))
+        mask = _loaded(out / "masks" / f"{stem}.{row['model']}.png")
+        truth = _loaded(folder / "masks" / f"{stem}.png")
         dice = 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
         assert float(row["dice"]) == pytest.approx(dice, abs=1e-6)
         assert row["distance_unit"] == "px"
