@@ -16,11 +16,13 @@ import keyring.backend
 import keyring.backends.fail
 import numpy as np
 import pytest
+from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication
 
 from omniview.app import Gate, start
 from omniview.errors import InputError, OutputError, UnreadableFile
 from omniview.settings import GeminiSettings, Settings, api_key
+from omniview.ui.window import Window
 from tests.ui.parts import OtsuModels, pixels_of
 
 _CHILD = """
@@ -107,6 +109,47 @@ def test_run_without_any_mask_fails(
     told = capsys.readouterr().err
     assert "otsu-special cannot." in told
     assert "otsu-general cannot." in told
+
+
+def test_closing_the_window_ends_everything(qapp: QApplication, blob: Path) -> None:
+    """Closed in the middle of an analysis, the app stops the models and returns."""
+    models = OtsuModels()
+    models.parts[1].delay_s = 60
+
+    def close() -> None:
+        for widget in QApplication.topLevelWidgets():
+            if isinstance(widget, Window) and models.parts[1].asked:
+                widget.close()
+                timer.stop()
+
+    timer = QTimer()
+    timer.timeout.connect(close)
+    timer.start(20)
+    assert start(models, [blob]) == 0
+    assert models.parts[1].cancelled == 1
+    assert models.closed
+
+
+def test_error_in_a_slot_is_logged_and_the_window_lives(
+    qapp: QApplication, blob: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PyQt would end the process; the person would lose the case."""
+
+    def fail() -> None:
+        raise RuntimeError("a slot went wrong")
+
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.timeout.connect(fail)
+    timer.start(0)
+    assert start(OtsuModels(), [blob], screenshot=tmp_path / "a.png") == 0
+    assert "a slot went wrong" in caplog.text
+
+
+def test_picture_that_cannot_be_written_is_told(qapp: QApplication, blob: Path, tmp_path: Path) -> None:
+    """A name that is no picture's is refused in words."""
+    with pytest.raises(OutputError, match="could not be written"):
+        start(OtsuModels(), [blob], screenshot=tmp_path / "a.nothing")
 
 
 @pytest.mark.parametrize("chosen", [{"task": "teeth"}, {"sample": "nothing"}])

@@ -154,6 +154,10 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
         width = self._box.viewPixelSize()[0]
         return float(self.devicePixelRatioF() / width) if width else 1.0
 
+    def visible_rect(self) -> QRectF:
+        """The part of the image that is on screen, in image pixels."""
+        return QRectF(self._box.viewRect())
+
     def apply(self, old: Snapshot, new: Snapshot) -> None:
         """Draw what differs."""
         if new.frame is old.frame and new.view is old.view:

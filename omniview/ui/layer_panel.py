@@ -14,6 +14,7 @@ from omniview.ui.view import LOOKS, Layer, Style
 
 __all__ = ["LayerPanel"]
 
+_ROW = 24  # device-independent pixels; the same for a row without a style button
 _ICON = {Style.CONTOUR: "○", Style.FILL: "●"}
 
 
@@ -61,6 +62,7 @@ class LayerPanel(QWidget):
         self._styles: dict[Layer, QToolButton] = {}
         self._sliders: dict[Layer, QSlider] = {}
         for row, layer in enumerate(Layer):
+            grid.setRowMinimumHeight(row, _ROW)
             self._add(grid, row, layer)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -69,6 +69,10 @@ class NoticeBar(QFrame):
         """What is shown, or an empty text."""
         return self._text.text() if self._notice is not None else ""
 
+    def click(self) -> None:
+        """As if the next step were clicked."""
+        self._action.click()
+
     def place(self) -> None:
         """Lie over the upper edge of the parent."""
         parent, layout = self.parentWidget(), self.layout()

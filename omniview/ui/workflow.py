@@ -137,6 +137,8 @@ class Workflow:
             return
         except asyncio.CancelledError:
             session.update_entry(index, stage=Stage.WAITING)
+            if session.now.opening == index:
+                session.update(opening=None)
             raise
         image = loaded.image
         session.update(
@@ -244,7 +246,8 @@ class Workflow:
         except OmniViewError as error:
             self._session.update(notice=notice_of(error, Action.CHOOSE_TRUTH))
         else:
-            self._session.update(truth=truth)
+            notes = Notice(" ".join(truth.notes), level=Level.INFO) if truth.notes else None
+            self._session.update(truth=truth, notice=notes)
 
     async def _analyse(self, image: Image, task: Task, index: int, newest: Callable[[], bool]) -> None:
         session = self._session
