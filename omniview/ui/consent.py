@@ -37,7 +37,7 @@ class ConsentBox(QDialog):
         self._key.setAccessibleName("API key")
         self._key.setPlaceholderText("API key; kept in this system's keyring, never in a file")
         if wanted.consent:
-            words = QLabel(wanted.consent)
+            words = QLabel(wanted.consent.replace("\n", "\n\n"))
             words.setWordWrap(True)
             words.setFixedWidth(520)
             column.addWidget(words)
@@ -50,6 +50,9 @@ class ConsentBox(QDialog):
         go = buttons.addButton("Send pictures", QDialogButtonBox.ButtonRole.AcceptRole)
         assert go is not None
         self._go = go
+        no = buttons.button(QDialogButtonBox.StandardButton.Cancel)
+        assert no is not None
+        no.setDefault(True)  # Enter alone agrees to nothing
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         column.addWidget(buttons)

@@ -87,6 +87,7 @@ class ReadoutBar(QFrame):
         self._values, self._size = Elided(), QLabel()
         self._size.setObjectName("muted")
         self._zoom, self._now = 1.0, Snapshot()
+        self._position: tuple[int, int] | None = None
         line = QHBoxLayout(self)
         line.setContentsMargins(12, 4, 12, 4)
         line.addWidget(self._values, 1)
@@ -95,6 +96,10 @@ class ReadoutBar(QFrame):
     def apply(self, old: Snapshot, new: Snapshot) -> None:
         """Show the image's size."""
         self._now = new
+        if new.image is not old.image:
+            self.show_values(None)
+        elif new.case is not old.case:
+            self.show_values(self._position)
         if new.image is not old.image or new.view.window != old.view.window:
             self._show_size()
 
@@ -105,6 +110,7 @@ class ReadoutBar(QFrame):
 
     def show_values(self, position: tuple[int, int] | None) -> None:
         """Show what lies at (x,y), or nothing."""
+        self._position = position
         image = self._now.image
         # the image may have changed since the cursor was there
         if (

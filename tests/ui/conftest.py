@@ -32,7 +32,7 @@ def run(qapp: QApplication, no_leaked_widgets: None) -> Iterator[Run]:
         loop.set_default_executor(threads)
 
         def complete(work: Coroutine[Any, Any, Any]) -> Any:
-            return loop.run_until_complete(asyncio.wait_for(work, 30))
+            return loop.run_until_complete(asyncio.wait_for(work, 120))
 
         yield complete
         left = [task for task in asyncio.all_tasks(loop) if not task.done()]

@@ -254,3 +254,21 @@ def test_arrows_pan(run: Run, desk: Desk, blob: Path) -> None:
         await desk.window.settle()
 
     run(work())
+
+
+def test_reading_follows_the_results_under_a_resting_cursor(run: Run, desk: Desk, blob: Path) -> None:
+    """Values appear as soon as there are some, without moving the mouse; another image clears them."""
+    desk.models.parts[0].delay_s = 0.1
+
+    async def work() -> None:
+        desk.window.open([blob])
+        await desk.until(lambda now: now.image is not None)
+        desk.window.canvas.hovered.emit((40, 30))
+        assert "→" not in desk.window.readout.text()
+        await desk.window.settle()
+        assert "→" in desk.window.readout.text()
+        desk.window.actions_.sample_chosen.emit("nuclei-phantom")
+        await desk.window.settle()
+        assert desk.window.readout.text() == ""
+
+    run(work())
