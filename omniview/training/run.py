@@ -59,20 +59,24 @@ def train(
         InputError: a folder that cannot be used, or nothing to train on.
         OmniViewError: see :mod:`omniview.training.dataset`, :mod:`omniview.training.export`.
     """
+    usual = default_settings(task)
+    chosen = settings or usual
+    out.mkdir(parents=True, exist_ok=True)
+    report = progress or _silent
+    if task == "generalist":
+        return _train_generalist(folders, out, chosen, report)
+    return _train_specialist(RECIPES[task], folders, out, chosen, report)
+
+
+def default_settings(task: str) -> Settings:
+    """The settings with which the shipped model of ``task`` (or "generalist") was trained.
+
+    Raises :class:`SettingsError` for a task without a recipe.
+    """
     if task not in TASK_NAMES:
         raise SettingsError(
             f"There is no training recipe for {task!r}.", f"Use one of {', '.join(TASK_NAMES)}."
         )
-    out.mkdir(parents=True, exist_ok=True)
-    report = progress or _silent
-    if task == "generalist":
-        return _train_generalist(folders, out, settings or GENERALIST, report)
-    recipe = RECIPES[task]
-    return _train_specialist(recipe, folders, out, settings or default_settings(task), report)
-
-
-def default_settings(task: str) -> Settings:
-    """The settings with which the shipped model of ``task`` (or "generalist") was trained."""
     if task == "generalist":
         return GENERALIST
     recipe = RECIPES[task]
