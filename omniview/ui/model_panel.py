@@ -9,7 +9,7 @@ from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from omniview.core.prediction import ROLES, Role
-from omniview.ui.messages import Action, Badge, badge, ran
+from omniview.ui.messages import Badge, badge, ran
 from omniview.ui.panel import Elided, heading
 from omniview.ui.session import Snapshot, Stage
 from omniview.ui.theme import LEVELS
@@ -22,6 +22,7 @@ class BadgeButton(QToolButton):
     """A model's state in a word; the tooltip says why, a click is the next step."""
 
     acted = pyqtSignal(object)
+    """The badge that was clicked."""
 
     def __init__(self, role: Role) -> None:
         super().__init__()
@@ -51,8 +52,8 @@ class BadgeButton(QToolButton):
         )
 
     def _act(self) -> None:
-        if self._badge is not None and self._badge.action is not Action.NONE:
-            self.acted.emit(self._badge.action)
+        if self._badge is not None:
+            self.acted.emit(self._badge)
 
 
 class ModelPanel(QWidget):

@@ -28,7 +28,7 @@ from omniview.ui.latest import Latest
 from omniview.ui.layer_keys import LayerKeys
 from omniview.ui.layer_panel import LayerPanel
 from omniview.ui.legend import Legend
-from omniview.ui.messages import Action, Level, Notice, notice_of
+from omniview.ui.messages import Action, Badge, Level, Notice, notice_of
 from omniview.ui.model_panel import ModelPanel
 from omniview.ui.models import Models, Permission
 from omniview.ui.notice_bar import NoticeBar
@@ -182,8 +182,8 @@ class Window(QMainWindow):
         self.canvas.zoomed.connect(self.readout.show_zoom)
         self.canvas.window_dragged.connect(self._drag_window)
         self.notice.dismissed.connect(lambda: self.session.update(notice=None))
-        for source in (self.notice, self.models):
-            source.acted.connect(self._act)
+        self.notice.acted.connect(self._act)
+        self.models.acted.connect(self._act_on_badge)
         slots: dict[str, Callable[[], Any]] = {
             "open": self._ask_images,
             "folder": self._ask_folder,
@@ -286,6 +286,13 @@ class Window(QMainWindow):
             self.session.update(
                 notice=Notice("A picture of the window is on the clipboard.", level=Level.GOOD)
             )
+
+    def _act_on_badge(self, badge: Badge) -> None:
+        """Take the badge's next step; where there is none, explain."""
+        if badge.action is Action.NONE:
+            self.session.update(notice=Notice(badge.explanation, level=badge.level))
+        else:
+            self._act(badge.action)
 
     def _act(self, action: Action) -> None:
         """Carry out the next step that a message offered."""

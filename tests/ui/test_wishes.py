@@ -272,3 +272,14 @@ def test_reading_follows_the_results_under_a_resting_cursor(run: Run, desk: Desk
         assert desk.window.readout.text() == ""
 
     run(work())
+
+
+def test_badge_without_a_next_step_explains_itself(run: Run, desk: Desk, blob: Path) -> None:
+    """A click on `done` says what ran."""
+
+    async def work() -> None:
+        await desk.open(blob)
+        desk.window.models.click("specialist")
+
+    run(work())
+    assert "otsu-special" in desk.window.notice.text()
