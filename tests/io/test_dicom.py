@@ -5,75 +5,21 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from pydicom import Dataset, FileDataset, dcmread
-from pydicom.data import get_testdata_file
-from pydicom.dataset import FileMetaDataset
-from pydicom.pixels.utils import set_pixel_data
+from pydicom import Dataset, dcmread
 from pydicom.uid import (
     MPEG4HP41,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
     RLELossless,
-    SecondaryCaptureImageStorage,
-    generate_uid,
 )
 
 from omniview.core.image import Modality
 from omniview.errors import UnreadableFile
 from omniview.io.read import open_series, read
-
-RANDOM = np.random.default_rng(7)
-GREY = RANDOM.integers(0, 256, (20, 33), dtype=np.uint8)
-RGB = RANDOM.integers(0, 256, (20, 33, 3), dtype=np.uint8)
-TWELVE = RANDOM.integers(0, 4096, (20, 33)).astype(np.uint16)
-NAME = "Doe^Jane"
-
-
-def made(path: Path, pixels: np.ndarray, photometric: str, bits: int, **elements: Any) -> Path:
-    """`path`, after a small DICOM file of these pixels was written there."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-    dataset.SOPClassUID = SecondaryCaptureImageStorage
-    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-    dataset.PatientName, dataset.PatientID, dataset.Modality = NAME, "4711", "OT"
-    set_pixel_data(dataset, pixels, photometric, bits)
-    for name, value in elements.items():
-        setattr(dataset, name, value)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
-
-
-def packaged(name: str) -> Path:
-    """A test file inside pydicom's wheel."""
-    path = get_testdata_file(name, download=False)
-    assert path is not None
-    return Path(str(path))
-
-
-def region(**elements: Any) -> Dataset:
-    """A calibrated two-dimensional ultrasound region of a 33x20 picture."""
-    dataset = Dataset()
-    values = {
-        "RegionSpatialFormat": 1,
-        "PhysicalUnitsXDirection": 3,
-        "PhysicalUnitsYDirection": 3,
-        "PhysicalDeltaX": 0.02,
-        "PhysicalDeltaY": 0.03,
-        "RegionLocationMinX0": 0,
-        "RegionLocationMinY0": 0,
-        "RegionLocationMaxX1": 32,
-        "RegionLocationMaxY1": 19,
-    }
-    for name, value in (values | elements).items():
-        setattr(dataset, name, value)
-    return dataset
+from tests.io.dicom_files import GREY, RGB, TWELVE, made, packaged
 
 
 def test_monochrome2_is_as_stored(tmp_path: Path) -> None:
@@ -279,72 +225,6 @@ def test_frames_are_lazy_and_safe_in_threads(tmp_path: Path, syntax: str) -> Non
 def test_modality(tmp_path: Path, code: str, modality: str) -> None:
     """The modality's code becomes the word used here."""
     assert read(made(tmp_path / "a.dcm", GREY, "MONOCHROME2", 8, Modality=code)).modality == modality
-
-
-@pytest.mark.parametrize(
-    ("regions", "expected"),
-    [
-        ([region()], (0.3, 0.2)),
-        ([region(), region()], (0.3, 0.2)),
-        ([region(), region(PhysicalDeltaX=0.05)], None),
-        ([region(), region(RegionSpatialFormat=3)], None),
-        ([region(PhysicalUnitsYDirection=4)], None),
-        ([region(RegionLocationMaxX1=595)], None),
-        ([region(PhysicalDeltaY=0.0)], None),
-        ([region(PhysicalDeltaY=-0.03)], (0.3, 0.2)),
-    ],
-)
-def test_ultrasound_calibration(
-    tmp_path: Path, regions: list[Dataset], expected: tuple[float, float] | None
-) -> None:
-    """Centimetres a pixel hold only where all regions are two-dimensional, agree, and lie in the picture."""
-    path = made(
-        tmp_path / "a.dcm", GREY, "MONOCHROME2", 8, Modality="US", SequenceOfUltrasoundRegions=regions
-    )
-    spacing = read(path).spacing_mm
-    assert spacing == (pytest.approx(expected) if expected else None)
-
-
-def test_spacing_at_the_detector_is_not_taken(tmp_path: Path) -> None:
-    """Imager Pixel Spacing is not a size in the patient; a spacing of 0 is none at all."""
-    path = made(tmp_path / "a.dcm", GREY, "MONOCHROME2", 8, Modality="DX", ImagerPixelSpacing=[0.1, 0.1])
-    assert read(path).spacing_mm is None
-    assert read(made(tmp_path / "b.dcm", GREY, "MONOCHROME2", 8, PixelSpacing=[0, 0])).spacing_mm is None
-
-
-def test_functional_groups(tmp_path: Path) -> None:
-    """In enhanced files, spacing, rescale and window are those of the frame, else the shared ones."""
-
-    def groups(**macros: dict[str, Any]) -> Dataset:
-        group = Dataset()
-        for name, elements in macros.items():
-            macro = Dataset()
-            for element, value in elements.items():
-                setattr(macro, element, value)
-            setattr(group, name, [macro])
-        return group
-
-    shared = groups(
-        PixelMeasuresSequence={"PixelSpacing": [0.4, 0.5]},
-        FrameVOILUTSequence={"WindowCenter": 100, "WindowWidth": 51},
-    )
-    own = [
-        groups(PixelValueTransformationSequence={"RescaleSlope": 1, "RescaleIntercept": 10 * frame})
-        for frame in range(2)
-    ]
-    path = made(
-        tmp_path / "a.dcm",
-        np.stack([TWELVE, TWELVE]),
-        "MONOCHROME2",
-        12,
-        SharedFunctionalGroupsSequence=[shared],
-        PerFrameFunctionalGroupsSequence=own,
-    )
-    first, second = open_series(path)
-    assert np.array_equal(first.pixels[..., 0], TWELVE)
-    assert np.array_equal(second.pixels[..., 0], TWELVE + 10.0)
-    assert second.spacing_mm == (0.4, 0.5)
-    assert second.window == (99.5, 50)
 
 
 def test_file_without_preamble_or_suffix(tmp_path: Path) -> None:

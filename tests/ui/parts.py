@@ -12,6 +12,7 @@ from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QApplication, QWidget
 
+from omniview.core.case import Case
 from omniview.core.image import Array, Image
 from omniview.core.prediction import Prediction, Quality
 from omniview.core.segmenter import Segmenter
@@ -89,6 +90,12 @@ class Desk:
     def now(self) -> Snapshot:
         """The newest snapshot."""
         return self.window.session.now
+
+    @property
+    def case(self) -> Case:
+        """The case on screen; there must be one."""
+        assert self.now.case is not None
+        return self.now.case
 
     async def open(self, *paths: Path, truth: Path | None = None) -> None:
         """Open files and wait until they are analysed and on screen."""

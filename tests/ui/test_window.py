@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from PyQt6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PyQt6.QtGui import QDropEvent, QGuiApplication
+from PyQt6.QtGui import QDropEvent
 
-from omniview.core.case import Case
 from omniview.errors import Unreachable, UnusableAnswer
 from omniview.io.read import read_truth
 from omniview.ui.messages import Action, Level
@@ -28,11 +26,6 @@ def _copies(folder: Path, names: str, blob: Path) -> list[Path]:
     for path in paths:
         cv2.imwrite(str(path), pixels)
     return paths
-
-
-def _case(desk: Desk) -> Case:
-    assert desk.now.case is not None
-    return desk.now.case
 
 
 def _drop(desk: Desk, *paths: Path) -> None:
@@ -51,7 +44,7 @@ def _drop(desk: Desk, *paths: Path) -> None:
 def test_opening_an_image_shows_masks_and_scores(run: Run, desk: Desk, blob: Path) -> None:
     """Task, both masks, fusion, the paired truth and the scores are on screen after opening a file."""
     run(desk.open(blob))
-    case = _case(desk)
+    case = desk.case
     assert desk.now.stage is Stage.DONE
     assert desk.window.choosers.task_text() == "Auto: polyp"
     assert {p.role for p in case.predictions} == {"specialist", "omnimodel"}
@@ -77,7 +70,7 @@ def test_newest_file_wins(run: Run, desk: Desk, blob: Path, tmp_path: Path) -> N
         await desk.open(second)
 
     run(work())
-    assert _case(desk).image.name == "second.png"
+    assert desk.case.image.name == "second.png"
     assert desk.models.parts[0].cancelled == 1
     assert [row.stage for row in desk.now.entries] == [Stage.WAITING, Stage.DONE]
 
@@ -95,7 +88,7 @@ def test_specialist_is_on_screen_before_a_slow_omnimodel(run: Run, desk: Desk, b
         await desk.window.settle()
 
     run(work())
-    assert [p.role for p in _case(desk).predictions] == ["specialist"]
+    assert [p.role for p in desk.case.predictions] == ["specialist"]
     assert desk.models.parts[1].cancelled == 1
     assert desk.now.stage is Stage.WAITING
 
@@ -113,7 +106,7 @@ def test_failed_omnimodel_changes_nothing_but_a_badge(
     """The fused mask is the specialist's; the badge explains; a click asks again."""
     desk.models.parts[1].error = error
     run(desk.open(blob))
-    case = _case(desk)
+    case = desk.case
     assert case.fusion is not None
     np.testing.assert_array_equal(case.fusion.mask, case.predictions[0].mask)
     shown = desk.window.models.badges()["omnimodel"]
@@ -127,7 +120,7 @@ def test_failed_omnimodel_changes_nothing_but_a_badge(
         await desk.window.settle()
 
     run(again())
-    assert len(_case(desk).predictions) == 2
+    assert len(desk.case.predictions) == 2
 
 
 def test_unreadable_file_keeps_the_case(run: Run, desk: Desk, blob: Path, tmp_path: Path) -> None:
@@ -156,7 +149,7 @@ def test_unreadable_file_lets_a_cut_analysis_go_on(run: Run, desk: Desk, blob: P
         await desk.open(broken)
 
     run(work())
-    assert len(_case(desk).predictions) == 2
+    assert len(desk.case.predictions) == 2
     assert desk.now.notice is not None
 
 
@@ -188,15 +181,15 @@ def test_chosen_truth_scores_without_a_new_analysis(run: Run, desk: Desk, blob: 
     other = tmp_path / "drawn.png"
     cv2.imwrite(str(other), np.full((70, 90), 255, np.uint8))
     run(desk.open(alone))
-    assert _case(desk).scores == {}
+    assert desk.case.scores == {}
 
     async def work() -> None:
         desk.window.use_truth(other)
         await desk.window.settle()
 
     run(work())
-    expected = read_truth(other, _case(desk).image, 1).mask
-    truth = _case(desk).truth
+    expected = read_truth(other, desk.case.image, 1).mask
+    truth = desk.case.truth
     assert truth is not None
     np.testing.assert_array_equal(truth.mask, expected)
     assert desk.window.scores.texts()[0][0] not in {"–", "n/a"}
@@ -218,7 +211,7 @@ def test_dropped_mask_becomes_the_truth(run: Run, desk: Desk, blob: Path, tmp_pa
 
     run(work())
     assert len(desk.now.entries) == 1
-    assert _case(desk).truth is not None
+    assert desk.case.truth is not None
 
 
 def test_dropped_folder_lists_its_cases(run: Run, desk: Desk, blob: Path) -> None:
@@ -251,7 +244,7 @@ def test_saved_masks_are_the_masks_on_screen(run: Run, desk: Desk, blob: Path, t
         await desk.window.settle()
 
     run(work())
-    case = _case(desk)
+    case = desk.case
     assert case.fusion is not None
     masks = {p.role: p.mask for p in case.predictions} | {"fused": case.fusion.mask}
     for kind, mask in masks.items():
@@ -259,22 +252,6 @@ def test_saved_masks_are_the_masks_on_screen(run: Run, desk: Desk, blob: Path, t
         np.testing.assert_array_equal(written > 127, mask[0])
     assert desk.now.notice is not None
     assert desk.now.notice.level is Level.GOOD
-
-
-def test_hover_reads_the_arrays(run: Run, desk: Desk, blob: Path) -> None:
-    """What the read-out says about a pixel is what the maps hold there."""
-    run(desk.open(blob))
-    case = _case(desk)
-    assert case.fusion is not None
-    x, y = 33, 21
-    desk.window.canvas.hovered.emit((x, y))
-    special, general = (p.probability[0, y, x] for p in case.predictions)
-    fused, weight = case.fusion.probability[0, y, x], case.fusion.weight[0, y, x]
-    text = desk.window.readout.text()
-    assert f"x {x}  y {y}" in text
-    assert f"p {special:.2f} / {general:.2f} → {fused:.2f} (omnimodel {weight:.0%}".replace("%", "") in text
-    desk.window.canvas.hovered.emit(None)
-    assert desk.window.readout.text() == ""
 
 
 def test_abstaining_asks_for_the_task(run: Run, desk: Desk, blob: Path) -> None:
@@ -290,7 +267,7 @@ def test_abstaining_asks_for_the_task(run: Run, desk: Desk, blob: Path) -> None:
         await desk.window.settle()
 
     run(choose())
-    assert _case(desk).task.name == "vessel"
+    assert desk.case.task.name == "vessel"
     assert desk.now.notice is None
 
 
@@ -315,54 +292,6 @@ def test_offline_and_omnimodel_reach_the_models(run: Run, desk: Desk, blob: Path
     assert shown.word == "off"
 
 
-def test_frames_of_a_clip_can_be_turned(run: Run, desk: Desk, tmp_path: Path) -> None:
-    """A stack shows its slider; another frame is read, drawn and analysed."""
-    import tifffile
-
-    frames = np.random.default_rng(1).integers(0, 255, (3, 40, 50), dtype=np.uint8)
-    tifffile.imwrite(tmp_path / "clip.tif", frames, photometric="minisblack")
-
-    async def work() -> None:
-        await desk.open(tmp_path / "clip.tif")
-        assert desk.window.frames.isVisible()
-        desk.window.frames.moved.emit(2)
-        await desk.window.settle()
-
-    run(work())
-    assert desk.now.position == 2
-    np.testing.assert_array_equal(_case(desk).image.pixels[..., 0], frames[2])
-
-
-def test_grey_window_changes_the_picture_alone(run: Run, desk: Desk, tmp_path: Path) -> None:
-    """Dragging the window of a 16-bit image brightens the picture; masks and scores are left as they are."""
-    ramp = np.tile(np.linspace(0, 4000, 60).astype(np.uint16), (50, 1))
-    cv2.imwrite(str(tmp_path / "deep.png"), ramp)
-
-    async def work() -> None:
-        await desk.open(tmp_path / "deep.png")
-        case, frame = desk.now.case, desk.now.frame
-        assert frame is not None
-        before = frame.picture.levels[0].image.pixelColor(30, 25).red()
-        desk.window.canvas.window_dragged.emit(0.0, 0.2)
-        await desk.window.settle()
-        assert desk.now.frame is not None
-        assert desk.now.frame.picture.levels[0].image.pixelColor(30, 25).red() > before
-        assert desk.now.case is case
-        desk.window.actions_.trigger("reset_window")
-        await desk.window.settle()
-        assert desk.now.frame.picture.levels[0].image.pixelColor(30, 25).red() == before
-
-    run(work())
-
-
-def test_large_image_gets_all_its_pixels_in_the_end(run: Run, desk: Desk, tmp_path: Path) -> None:
-    """The first picture is reduced, the last one is not."""
-    cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((64, 3000), np.uint8))
-    run(desk.open(tmp_path / "wide.png"))
-    assert desk.now.frame is not None
-    assert desk.now.frame.picture.levels[0].image.width() == 3000
-
-
 def test_samples_open(run: Run, desk: Desk) -> None:
     """A built-in sample brings its own task and truth."""
 
@@ -371,76 +300,8 @@ def test_samples_open(run: Run, desk: Desk) -> None:
         await desk.window.settle()
 
     run(work())
-    assert _case(desk).task.name == "nuclei"
-    assert _case(desk).truth is not None
-
-
-def test_picture_of_the_window_goes_to_the_clipboard(run: Run, desk: Desk, blob: Path) -> None:
-    """Copying puts the whole window there."""
-
-    async def work() -> None:
-        await desk.open(blob)
-        desk.window.actions_.trigger("copy")
-
-    run(work())
-    clipboard = QGuiApplication.clipboard()
-    assert clipboard is not None
-    assert clipboard.pixmap().size() == desk.window.size()
-    clipboard.clear()
-
-
-def test_zoom_fit_and_one_to_one(run: Run, desk: Desk, blob: Path) -> None:
-    """One-to-one is one device pixel an image pixel; fit shows the whole image again; layers follow."""
-
-    async def work() -> None:
-        await desk.open(blob)
-        canvas = desk.window.canvas
-        fitted = canvas.scale_now
-        desk.window.actions_.trigger("actual")
-        assert canvas.scale_now == pytest.approx(1.0)
-        desk.window.actions_.trigger("zoom_in")
-        assert canvas.scale_now == pytest.approx(1.25)
-        desk.window.actions_.trigger("fit")
-        assert canvas.scale_now == pytest.approx(fitted)
-        await desk.window.settle()
-
-    run(work())
-
-
-@pytest.mark.qt_log_ignore("propagateSizeHints")  # the offscreen platform says so of every dialog
-def test_about_says_that_it_is_no_medical_device(run: Run, desk: Desk) -> None:
-    """The About box opens without blocking and says what must be said."""
-    from PyQt6.QtWidgets import QDialog, QLabel
-
-    async def work() -> None:
-        desk.window.actions_.trigger("about")
-        await asyncio.sleep(0)
-        box = desk.window.findChild(QDialog)
-        assert box is not None
-        words = " ".join(label.text() for label in box.findChildren(QLabel))
-        assert "Not a medical device" in words
-        assert "General Public License" in words
-        box.close()
-        await asyncio.sleep(0)
-
-    run(work())
-
-
-def test_hidden_layer_is_not_drawn(run: Run, desk: Desk, blob: Path) -> None:
-    """Solo shows one layer, and letting go brings back what was shown before."""
-
-    async def work() -> None:
-        await desk.open(blob)
-        view = desk.now.view
-        desk.window._keys.held.emit(Layer.TRUTH)
-        assert [layer for layer in Layer if desk.now.view.visible(layer)] == [Layer.TRUTH]
-        desk.window._keys.held.emit(None)
-        assert desk.now.view == replace(view, solo=None)
-        desk.window._keys.tapped.emit(Layer.FUSED)
-        assert not desk.now.view.visible(Layer.FUSED)
-        await desk.window.settle()
-
-    run(work())
+    assert desk.case.task.name == "nuclei"
+    assert desk.case.truth is not None
 
 
 def test_going_back_does_not_ask_again(run: Run, desk: Desk, blob: Path, tmp_path: Path) -> None:
@@ -449,10 +310,10 @@ def test_going_back_does_not_ask_again(run: Run, desk: Desk, blob: Path, tmp_pat
 
     async def work() -> None:
         await desk.open(first)
-        before = _case(desk)
+        before = desk.case
         await desk.open(second)
         await desk.open(first)
-        assert _case(desk) is before
+        assert desk.case is before
         assert desk.models.parts[0].asked == ["first.png", "second.png"]
         assert desk.window.choosers.task_text() == "Auto: polyp"
         desk.window.actions_.trigger("again")
@@ -477,24 +338,4 @@ def test_failed_case_is_asked_anew(run: Run, desk: Desk, blob: Path, tmp_path: P
         await desk.open(first)
 
     run(work())
-    assert len(_case(desk).predictions) == 2
-
-
-def test_dark_fluorescence_opens_stretched(run: Run, desk: Desk, tmp_path: Path) -> None:
-    """Nuclei that use a tenth of the grey range are visible at once; the next image starts afresh."""
-    dark = np.full((60, 80), 4, np.uint8)
-    dark[20:40, 30:60] = 25
-    cv2.imwrite(str(tmp_path / "dark.png"), dark)
-    cv2.imwrite(str(tmp_path / "bright.png"), dark * 10)
-    desk.models.task = "nuclei"
-
-    def brightest() -> int:
-        assert desk.now.frame is not None
-        return desk.now.frame.picture.levels[0].image.pixelColor(40, 30).red()
-
-    run(desk.open(tmp_path / "dark.png"))
-    assert brightest() == 255
-    assert _case(desk).image.pixels.max() == 25
-    run(desk.open(tmp_path / "bright.png"))
-    assert desk.now.view.window is None
-    assert brightest() == 250
+    assert len(desk.case.predictions) == 2
