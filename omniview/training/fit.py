@@ -125,6 +125,7 @@ def fit(
         pace = _pace(fraction, settings.warmup)
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * pace
+        torch.manual_seed(settings.seed + step)
         loss = loss_of_step(network, step)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -210,7 +210,8 @@ class LiteUnet(nn.Module):
         there = None
         if self.presence is not None:
             pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
-            there = self.presence(pooled)
+            # A few hundred images are soon known by heart; dropout keeps the gate open for unseen lesions.
+            there = self.presence(F.dropout(pooled, 0.3, self.training))
         for up, skip in zip(self.ups, reversed(skips), strict=True):
             x = up(torch.cat([_twice(x), skip], 1))
         logits = self.head(x)

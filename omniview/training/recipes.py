@@ -95,16 +95,10 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             std=HALVES,
             views=("identity", "hflip"),
             augmentation=Augmentation(
-                rotation_deg=20,
-                scale=(0.7, 1.4),
-                vflip=False,
-                colour=0.8,
-                tint=0.0,
-                spoil=0.25,
-                reflect=False,
+                rotation_deg=25, scale=(0.6, 1.5), vflip=False, tint=0.0, spoil=0.35, reflect=False
             ),
             empty_repeat=2,
-            minutes=18.0,
+            minutes=30.0,
             limits=(
                 "Shadows, cysts at the edge and dense normal tissue are taken for lesions at times.",
                 "One hospital's machines only; callipers and text burned into images were part of training.",
@@ -160,4 +154,4 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     }
 )
 
-GENERALIST = Settings(minutes=34.0, batch=12, seed=101)
+GENERALIST = Settings(minutes=27.0, batch=12, seed=101)
