@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,17 +74,18 @@ class Workflow:
 
     def select(self, index: int) -> None:
         """Open an entry of the case list and analyse it."""
-        self._latest.start(lambda newest: self._open(index, newest))
+        self._start(index, lambda newest: self._open(index, newest))
 
     def show_frame(self, position: int) -> None:
         """Show another frame of a clip or volume, and analyse it once the person rests."""
-        self._latest.start(lambda newest: self._turn(position, newest))
+        index = self._session.now.current
+        if index is not None and 0 <= position < len(self._session.now.series):
+            self._start(index, lambda newest: self._turn(index, position, newest))
 
     def analyse_again(self, **changes: Any) -> None:
         """Analyse the image on screen, after `changes` of the session (task, omnimodel, offline)."""
         self._session.update(notice=None, **changes)
-        if self._session.now.image is not None:
-            self._latest.start(self._again)
+        self._restart()
 
     def use_truth(self, path: Path) -> None:
         """Score the case on screen against the mask in `path`."""
@@ -124,6 +125,29 @@ class Workflow:
         for part in (self._latest, self._writing, self._drawing, self._windowing):
             await part.close()
 
+    def _restart(self) -> None:
+        """Analyse the image on screen, if there is one."""
+        now = self._session.now
+        if now.image is not None and now.current is not None:
+            image, index = now.image, now.current
+            self._start(index, lambda newest: self._find(index, image, now.entries[index], newest))
+
+    def _start(self, index: int, make: Callable[[Callable[[], bool]], Coroutine[Any, Any, None]]) -> None:
+        """Make the work on an entry the newest; if it is cut short the entry waits to be chosen again."""
+
+        async def work(newest: Callable[[], bool]) -> None:
+            try:
+                await make(newest)
+            except asyncio.CancelledError:
+                now = self._session.now
+                if now.opening == index:
+                    self._session.update(opening=None)
+                if index < len(now.entries) and now.entries[index].stage.busy:
+                    self._session.update_entry(index, stage=Stage.WAITING)
+                raise
+
+        self._latest.start(work)
+
     async def _open(self, index: int, newest: Callable[[], bool]) -> None:
         session = self._session
         entry = session.now.entries[index]
@@ -135,11 +159,6 @@ class Workflow:
         except OmniViewError as error:
             self._keep(index, error)
             return
-        except asyncio.CancelledError:
-            session.update_entry(index, stage=Stage.WAITING)
-            if session.now.opening == index:
-                session.update(opening=None)
-            raise
         image = loaded.image
         session.update(
             **_fresh(image, loaded.picture),
@@ -168,11 +187,8 @@ class Workflow:
             await self._find_truth(image, task, entry)
         await self._analyse(image, task, index, newest)
 
-    async def _turn(self, position: int, newest: Callable[[], bool]) -> None:
+    async def _turn(self, index: int, position: int, newest: Callable[[], bool]) -> None:
         now = self._session.now
-        index = now.current
-        if index is None or not 0 <= position < len(now.series):
-            return
         known = now.recall(now.question(now.entries[index], position))
         try:
             image = known.image if known else await asyncio.to_thread(now.series.__getitem__, position)
@@ -194,12 +210,6 @@ class Workflow:
         self._drawing.ask(_Drawn(case, newest))
         await self._drawing.settle()
         self._finish(case, index)
-
-    async def _again(self, newest: Callable[[], bool]) -> None:
-        now = self._session.now
-        assert now.image is not None
-        assert now.current is not None
-        await self._find(now.current, now.image, now.entries[now.current], newest)
 
     async def _recognise(self, image: Image, entry: Entry) -> Task | None:
         """The task to look for; None after asking the person."""
@@ -268,9 +278,6 @@ class Workflow:
             session.update(stage=Stage.FAILED, notice=notice_of(error, Action.AGAIN))
             session.update_entry(index, stage=Stage.FAILED, note=error.message)
             return
-        except asyncio.CancelledError:
-            session.update_entry(index, stage=Stage.WAITING)
-            raise
         await self._drawing.settle()
         self._finish(case, index)
         if not case.failures:
@@ -324,13 +331,13 @@ class Workflow:
         self._session.update(truth=truth, notice=notes)
         self._session.update_entry(now.current, truth=path)
         if self._session.now.case is not now.case:
-            self._latest.start(self._again)  # results came meanwhile: they want the new reference too
+            self._restart()  # results came meanwhile: they want the new reference too
         elif case is not None:
             dice = case.scores.get(FUSED, {}).get("dice")
             self._session.update_entry(now.current, dice=dice)
             self._drawing.ask(_Drawn(case, newest))
             if case.pending:
-                self._latest.start(self._again)
+                self._restart()
 
     async def _save(self, folder: Path, _newest: Callable[[], bool]) -> None:
         from omniview.batch.results import write_case
@@ -355,8 +362,8 @@ class Workflow:
         stage = Stage.DONE if complete else Stage.WAITING
         session.update(opening=None, stage=stage, notice=notice_of(error, Action.OPEN))
         session.update_entry(index, stage=Stage.FAILED, note=error.message)
-        if session.now.image is not None and not complete:
-            self._latest.start(self._again)  # opening the other file had cut its analysis short
+        if not complete:
+            self._restart()  # opening the other file had cut its analysis short
 
     def _defect(self, error: BaseException) -> None:
         _log.error("defect", exc_info=error)
