@@ -3,7 +3,7 @@
 A 5 ms timer on the UI thread notes the gaps between its ticks. The raw alternative, handing the whole array
 to pyqtgraph's image item, is measured in the same run on the same image. Run it with nothing else going on:
 
-    python -m tests.benchmarks.heartbeat [--side 4096] [--repeat 3] [--threshold]
+    python -m tests.benchmarks.heartbeat [--side 4096] [--task polyp] [--repeat 3] [--threshold]
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from omniview.ui.window import Window
 from tests.ui.parts import OtsuModels, ThreadedOtsu, pixels_of
 
 _TICK_MS = 5
-_TASK = "polyp"
 
 
 class Heartbeat:
@@ -88,11 +87,11 @@ def models(threshold: bool) -> tuple[str, Models]:
     return "two thresholds", OtsuModels((special, general))
 
 
-async def measure(path: Path, brought: Models, repeat: int) -> None:
+async def measure(path: Path, brought: Models, task: str, repeat: int) -> None:
     """Print the gaps of both ways."""
     beat = Heartbeat()
     for turn in range(repeat):
-        session = Session(Snapshot(task=_TASK, omnimodel="builtin", offline=True))
+        session = Session(Snapshot(task=task, omnimodel="builtin", offline=True))
         window = Window(session, brought)
         window.show()
         await asyncio.sleep(0.3)
@@ -144,6 +143,7 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--side", type=int, default=4096)
+    parser.add_argument("--task", default="polyp")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threshold", action="store_true", help="two thresholds instead of the models")
     chosen = parser.parse_args()
@@ -157,8 +157,8 @@ def main() -> None:
         loop.set_default_executor(threads)
         path = Path(folder) / "large.png"
         cv2.imwrite(str(path), picture(chosen.side))
-        say(f"{chosen.side} x {chosen.side} px, {os.cpu_count()} cores, {name}")
-        loop.run_until_complete(measure(path, brought, chosen.repeat))
+        say(f"{chosen.side} x {chosen.side} px, {os.cpu_count()} cores, {chosen.task}, {name}")
+        loop.run_until_complete(measure(path, brought, chosen.task, chosen.repeat))
     loop.close()
 
 
