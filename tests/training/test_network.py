@@ -22,13 +22,6 @@ from omniview.training.network import (
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    """Tests share the machine."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-
-
 def test_networks_give_one_logit_a_pixel() -> None:
     """Logits have the input's height and width and one channel."""
     image = torch.rand(2, 3, 64, 96)
