@@ -81,6 +81,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             limits=(
                 "Flat and small polyps, and centres other than the two trained on, are missed more often.",
                 "Frames without a polyp were never seen in training: expect false finds on them.",
+                "On video of an unseen centre the predicted quality is too hopeful: see the coverage among the figures.",
             ),
         ),
         "breast": Recipe(
@@ -127,6 +128,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             limits=(
                 "Thin vessels near the resolution limit, and vessels across bleeding or exudate, break up.",
                 "Colour fundus photographs only, black frame around a bright field of view.",
+                "The predicted quality rests on twelve photographs and hardly tells good from bad ones.",
             ),
         ),
         "nuclei": Recipe(
