@@ -24,6 +24,8 @@ __all__ = ["OnnxSpecialist"]
 
 _BATCH = 8
 """Network inputs in one run: bounds memory, and a cancel waits for one run at most."""
+_MOST_INPUTS = 96
+"""Network inputs for one image, views times tiles: a huge image is seen through fewer views, and says so."""
 
 
 class OnnxSpecialist:
@@ -77,7 +79,8 @@ class OnnxSpecialist:
         session = self._open()
         ticket.check()
         prepared = prepare(image.rgb8(), self.card.input)
-        mean, spread = self._average(prepared, session, ticket)
+        views = self._views[: max(1, _MOST_INPUTS // len(prepared.inputs))]
+        mean, spread = self._average(prepared, views, session, ticket)
         if mean.shape[0] != len(task.labels):
             raise InferenceError(
                 f"{self.name} gives {mean.shape[0]} label(s), the task {task.name} has {len(task.labels)}.",
@@ -97,9 +100,14 @@ class OnnxSpecialist:
                 weights_sha256=self.card.sha256,
                 model_id=self.name,
                 model_version=self.card.version,
-                views=len(self._views),
+                views=len(views),
+                notes=self._notes(len(views)),
             ),
         )
+
+    def _notes(self, views: int) -> tuple[str, ...]:
+        fewer = views < len(self._views)
+        return (f"a large image: {views} of {len(self._views)} views",) if fewer else ()
 
     def _open(self) -> Session:
         if self._session is None:
@@ -113,10 +121,12 @@ class OnnxSpecialist:
             self._session = session
         return self._session
 
-    def _average(self, prepared: Prepared, session: Session, ticket: Ticket) -> tuple[FloatArray, FloatArray]:
+    def _average(
+        self, prepared: Prepared, views: tuple[View, ...], session: Session, ticket: Ticket
+    ) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation over the views, each (K,Y,X) at the image's own size."""
         total = squares = None
-        for maps in self._view_maps(prepared, session, ticket):
+        for maps in self._view_maps(prepared, views, session, ticket):
             if total is None or squares is None:
                 total, squares = maps.copy(), maps * maps
             else:
@@ -124,24 +134,26 @@ class OnnxSpecialist:
                 squares += maps * maps
         assert total is not None
         assert squares is not None
-        n = np.float32(len(self._views))
+        n = np.float32(len(views))
         total /= n
         squares /= n
         spread = np.sqrt(np.maximum(squares - total * total, 0, dtype=np.float32))
         mean, spread = prepared.restore(total), prepared.restore(spread)
         return np.clip(mean, 0, 1), np.clip(spread, 0, 1)
 
-    def _view_maps(self, prepared: Prepared, session: Session, ticket: Ticket) -> Iterator[FloatArray]:
+    def _view_maps(
+        self, prepared: Prepared, views: tuple[View, ...], session: Session, ticket: Ticket
+    ) -> Iterator[FloatArray]:
         """Probabilities (N,K,h,w) of each view in turn, already turned back."""
         inputs = prepared.inputs
         if len(inputs) == 1 and inputs.shape[1] == inputs.shape[2]:
             # one square input: all views in one run
-            batch = np.concatenate([view.apply(inputs) for view in self._views])
+            batch = np.concatenate([view.apply(inputs) for view in views])
             maps = self._run(batch, session, ticket)
-            for index, view in enumerate(self._views):
+            for index, view in enumerate(views):
                 yield view.inverse(maps[index : index + 1])
             return
-        for view in self._views:
+        for view in views:
             yield view.inverse(self._run(view.apply(inputs), session, ticket))
 
     def _run(self, pixels: UInt8Array, session: Session, ticket: Ticket) -> FloatArray:

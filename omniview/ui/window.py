@@ -89,8 +89,9 @@ class Window(QMainWindow):
             self._sort(lambda: _with_truth(entries_of(paths), truth))
 
     def open_sample(self, key: str) -> None:
-        """Open a built-in sample."""
-        self.workflow.open((Entry(key, sample=key),))
+        """Open a built-in sample, with the others beside it in the case list."""
+        keys = tuple(SAMPLES)
+        self.workflow.open([Entry(name, sample=name) for name in keys], keys.index(key))
 
     def use_truth(self, path: Path) -> None:
         """Score the case on screen against `path`."""

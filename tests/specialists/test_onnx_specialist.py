@@ -91,6 +91,18 @@ async def test_the_cards_threshold_becomes_one_half(tmp_path: Path, thread: Infe
     assert abs(float(prediction.probability.mean()) - 0.5) < 0.02
 
 
+async def test_a_huge_image_is_seen_through_fewer_views_and_says_so(
+    tmp_path: Path, thread: InferenceThread
+) -> None:
+    """Of four views, one is left where a single one already takes more runs than an image may."""
+    tile = {"geometry": "tile", "size": [32, 32], "overlap": 0}
+    names = ["identity", "hflip", "vflip", "rot180"]
+    specialist = _specialist(write_specialist(tmp_path, input=tile, views={"names": names}), thread)
+    prediction = await specialist.segment(_half_bright((320, 320)), POLYP)
+    assert prediction.provenance.views == 1
+    assert prediction.provenance.notes == ("a large image: 1 of 4 views",)
+
+
 async def test_changed_weights_are_refused(tmp_path: Path, thread: InferenceThread) -> None:
     """A file that is not the card's is not run."""
     path = write_specialist(tmp_path)
