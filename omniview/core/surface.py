@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from omniview.core.image import BoolArray
 
-__all__ = ["SurfaceDistances", "border", "common_box", "directed", "framed", "surface_distances"]
+__all__ = ["SurfaceDistances", "border", "common_box", "framed", "mutual", "nearest", "surface_distances"]
 
 Distances: TypeAlias = npt.NDArray[np.float64]
 Indices: TypeAlias = npt.NDArray[np.intp]
@@ -102,7 +102,7 @@ def surface_distances(
         raise ValueError(f"a and b must be (Y,X) of one shape, got {a.shape} and {b.shape}")
     box = common_box(a, b)
     edge_a, edge_b = border(framed(a, box)), border(framed(b, box))
-    return SurfaceDistances(directed(edge_a, edge_b, spacing), directed(edge_b, edge_a, spacing))
+    return mutual(edge_a, edge_b, spacing)
 
 
 def common_box(a: BoolArray, b: BoolArray) -> Box:
@@ -130,31 +130,41 @@ def framed(mask: BoolArray, box: Box) -> BoolArray:
     return copy
 
 
-def directed(of: BoolArray, to: BoolArray, spacing: tuple[float, float]) -> Distances:
-    """Distance from each pixel of one set to the nearest of another.
+def mutual(a: BoolArray, b: BoolArray, spacing: tuple[float, float]) -> SurfaceDistances:
+    """Distance from each pixel of one set to the nearest of another, and the reverse.
 
     Args:
-        of: (Y,X) bool, contiguous, with `FRAME` pixels of background around its pixels.
-        to: the same shape and frame, not empty.
+        a: (Y,X) bool, contiguous, not empty, with `FRAME` pixels of background around its pixels.
+        b: the same shape and frame, not empty.
         spacing: distance of pixel centres (row, column).
 
     Returns:
-        (number of pixels of `of`) float64, in their order. Exact to double precision below `SNAP` pixels,
-        and to 1e-7 of itself beyond.
+        Distances in the order of the pixels. Exact to double precision below `SNAP` pixels, and to 1e-7 of
+        themselves beyond.
     """
-    if math.isclose(spacing[0], spacing[1], rel_tol=1e-12):
-        return _directed(of, to, (1.0, 1.0)) * spacing[0]
-    return _directed(of, to, spacing)
+    isotropic = math.isclose(spacing[0], spacing[1], rel_tol=1e-12)
+    unit, pixel = (spacing[0], (1.0, 1.0)) if isotropic else (1.0, spacing)
+    points_a, points_b = np.flatnonzero(a), np.flatnonzero(b)
+    a_to_b, b_to_a = nearest(points_a, b, points_b, pixel), nearest(points_b, a, points_a, pixel)
+    return SurfaceDistances(a_to_b * unit, b_to_a * unit)
 
 
-def _directed(of: BoolArray, to: BoolArray, spacing: tuple[float, float]) -> Distances:
-    """Most outlines nearly coincide: look around each pixel first, then ask a tree for the few left."""
+def nearest(of: Indices, to: BoolArray, targets: Indices, spacing: tuple[float, float]) -> Distances:
+    """Distance of points to the nearest of a set.
+
+    Most outlines nearly coincide: this looks around each point first, and asks a tree for the few left.
+
+    Args:
+        of: points as indices into the flat image.
+        to: (Y,X) bool, contiguous, not empty; with `FRAME` pixels around the points.
+        targets: indices of the pixels of `to`.
+        spacing: distance of pixel centres (row, column); exactly (1, 1) has a faster way.
+    """
     target = to.ravel()
-    points = np.flatnonzero(of)
-    distances = np.zeros(len(points))
-    rest = np.flatnonzero(~target[points])
-    open_points = points[rest]
-    for distance, offsets in _rings(spacing, of.shape[1]):
+    distances = np.zeros(len(of))
+    rest = np.flatnonzero(~target[of])
+    open_points = of[rest]
+    for distance, offsets in _rings(spacing, to.shape[1]):
         if not len(rest):
             break
         found = target[open_points + offsets[0]]
@@ -167,7 +177,7 @@ def _directed(of: BoolArray, to: BoolArray, spacing: tuple[float, float]) -> Dis
         if (before - len(rest)) * LOOK < before * len(offsets):
             break
     if len(rest):
-        distances[rest] = _far(open_points, to, spacing)
+        distances[rest] = _far(open_points, to, targets, spacing)
     return distances
 
 
@@ -184,25 +194,23 @@ def _rings(spacing: tuple[float, float], stride: int) -> tuple[tuple[float, tupl
     return tuple((distance, tuple(rings[distance])) for distance in sorted(rings))
 
 
-def _far(points: Indices, to: BoolArray, spacing: tuple[float, float]) -> Distances:
+def _far(points: Indices, to: BoolArray, targets: Indices, spacing: tuple[float, float]) -> Distances:
     """Distance of `points`, indices into the flat image, to the nearest pixel of `to`."""
     isotropic = spacing[0] == spacing[1]
     if len(points) * (SPARSE_ISOTROPIC if isotropic else SPARSE_ANISOTROPIC) < to.size:
-        return _by_tree(points, to, spacing)
+        return _by_tree(*(np.stack(np.divmod(p, to.shape[1]), axis=1) * spacing for p in (points, targets)))
     if isotropic:
         return _isotropic(points, to)
     return _anisotropic(points, to, spacing)
 
 
-def _by_tree(points: Indices, to: BoolArray, spacing: tuple[float, float]) -> Distances:
+def _by_tree(points: Distances, targets: Distances) -> Distances:
+    """Distance of (n,2) points to the nearest of (m,2) targets."""
     from scipy.spatial import KDTree
 
-    targets, queries = (
-        np.stack(np.divmod(flat, to.shape[1]), axis=1) * spacing for flat in (np.flatnonzero(to), points)
-    )
     # outlines are no worst case: a tree that is built without care is built in a third of the time
-    tree = KDTree(targets, leafsize=24, compact_nodes=False, balanced_tree=False)
-    return np.asarray(tree.query(queries)[0])
+    tree = KDTree(targets, leafsize=32, compact_nodes=False, balanced_tree=False)
+    return np.asarray(tree.query(points)[0])
 
 
 def _isotropic(points: Indices, to: BoolArray) -> Distances:

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from omniview.core.image import BoolArray
-from omniview.core.surface import Distances, common_box, directed, framed
+from omniview.core.surface import Distances, common_box, framed, mutual
 
 __all__ = ["SurfaceElements", "nsd_weighted", "surface_elements"]
 
@@ -108,9 +108,8 @@ def surface_elements(
         raise ValueError(f"a and b must be (Y,X) of one shape, got {a.shape} and {b.shape}")
     box = common_box(a, b)
     (corners_a, a_length), (corners_b, b_length) = (_corners(framed(mask, box), spacing) for mask in (a, b))
-    return SurfaceElements(
-        directed(corners_a, corners_b, spacing), directed(corners_b, corners_a, spacing), a_length, b_length
-    )
+    distances = mutual(corners_a, corners_b, spacing)
+    return SurfaceElements(distances.a_to_b, distances.b_to_a, a_length, b_length)
 
 
 def _corners(mask: BoolArray, spacing: tuple[float, float]) -> tuple[BoolArray, Distances]:
