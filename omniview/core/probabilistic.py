@@ -1,0 +1,369 @@
+"""What a probability map is worth: measures that only ask how often a value occurs in and outside the truth.
+
+8-bit maps are counted into 256 levels once, and every measure follows exactly from those counts. float32
+maps are sorted once, the truth packed into the lowest bit of each key; non-negative floats sort like their
+bit patterns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from omniview.core.image import Array, BoolArray, FloatArray, UInt8Array
+
+__all__ = [
+    "GREYS",
+    "Levels",
+    "Moments",
+    "SoftPair",
+    "Sweep",
+    "auc",
+    "average_precision",
+    "average_precision_trapezoid",
+    "brier",
+    "ece",
+    "mae",
+    "mean_dice",
+    "mean_iou",
+]
+
+Doubles: TypeAlias = npt.NDArray[np.float64]
+Counts: TypeAlias = npt.NDArray[np.int64]
+
+GREYS = 256
+"""Levels of an 8-bit map, and thresholds of measures that are averaged over thresholds."""
+EXACT = 2**24  # calcHist counts in float32, which holds whole numbers up to here
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Levels:
+    """How often each probability occurs.
+
+    Attributes:
+        values: (L,) float64, ascending, each occurs.
+        positive: (L,) int64, pixels of that value inside the truth.
+        negative: (L,) int64, outside.
+    """
+
+    values: Doubles
+    positive: Counts
+    negative: Counts
+
+    @property
+    def positives(self) -> int:
+        """Pixels of the truth."""
+        return int(self.positive.sum())
+
+    @property
+    def negatives(self) -> int:
+        """Pixels outside the truth."""
+        return int(self.negative.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Count and sums of the probabilities of some pixels.
+
+    Attributes:
+        count: how many pixels.
+        total: sum of their probabilities.
+        squares: sum of their squares.
+        low: smallest, 0 where there are none.
+        high: largest, 0 where there are none.
+    """
+
+    count: int
+    total: float
+    squares: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sweep:
+    """True and false positives at the 256 thresholds 255/255 (first) to 0 (last); at or above is positive.
+
+    Attributes:
+        tp: (256,) int64.
+        fp: (256,) int64.
+        positives: pixels of the truth.
+        negatives: pixels outside.
+    """
+
+    tp: Counts
+    fp: Counts
+    positives: int
+    negatives: int
+
+
+class SoftPair:
+    """One label's probability map beside its reference.
+
+    Attributes:
+        truth: (Y,X) bool, within the region.
+        region: (Y,X) bool, or None for all pixels.
+    """
+
+    def __init__(
+        self, probability: UInt8Array | FloatArray, truth: BoolArray, region: BoolArray | None = None
+    ) -> None:
+        """Nothing is computed yet.
+
+        Args:
+            probability: (Y,X) float32 in [0,1], or uint8 that counts as level / 255.
+            truth: (Y,X) bool.
+            region: (Y,X) bool, outside of which nothing counts.
+        """
+        self.region = region
+        self.truth = np.ascontiguousarray(truth if region is None else truth & region)
+        self._inside = self.truth.view(np.uint8)
+        self._counted = None if region is None else np.ascontiguousarray(region).view(np.uint8)
+        self._codes: UInt8Array | None = None
+        if probability.dtype == np.uint8:
+            self._codes = np.ascontiguousarray(probability)
+            self._table: Doubles = np.arange(GREYS) / (GREYS - 1)
+        else:
+            self._floats: FloatArray = np.ascontiguousarray(probability)
+
+    def stretched(self) -> SoftPair:
+        """The same pair with the map's smallest and largest value moved to 0 and 1; a flat map stays."""
+        occurring = self._everything()
+        low, high = occurring.low, occurring.high
+        if low == high:
+            return self
+        if self._codes is None:
+            wide = (self._floats - np.float32(low)) / np.float32(high - low)
+            return SoftPair(np.clip(wide, 0.0, 1.0, dtype=np.float32), self.truth, self.region)
+        pair = SoftPair(self._codes, self.truth, self.region)
+        # levels beyond the map's own range do not occur within the region
+        pair._table = np.clip((self._table - low) / (high - low), 0.0, 1.0)
+        return pair
+
+    def _everything(self) -> Moments:
+        whole = slice(None), slice(None)
+        inside, outside = self.moments(*whole)
+        parts = [m for m in (inside, outside) if m.count]
+        return Moments(
+            inside.count + outside.count,
+            inside.total + outside.total,
+            inside.squares + outside.squares,
+            min((m.low for m in parts), default=0.0),
+            max((m.high for m in parts), default=0.0),
+        )
+
+    def values(self, rows: slice, columns: slice) -> Doubles:
+        """Probabilities of a box, (rows, columns) float64."""
+        if self._codes is None:
+            return self._floats[rows, columns].astype(np.float64)
+        return cv2.LUT(self._codes[rows, columns], self._table).astype(np.float64, copy=False)
+
+    @property
+    def mean(self) -> float:
+        """Mean probability within the region."""
+        found = self._everything()
+        return found.total / max(found.count, 1)
+
+    def moments(self, rows: slice, columns: slice) -> tuple[Moments, Moments]:
+        """Sums inside and outside the truth, of the pixels of a box that are within the region."""
+        inside = self._inside[rows, columns]
+        outside = self._outside[rows, columns]
+        if self._codes is None:
+            box = self._floats[rows, columns]
+            return _float_moments(box, inside), _float_moments(box, outside)
+        codes = self._codes[rows, columns]
+        return (
+            self._code_moments(_histogram(codes, inside)),
+            self._code_moments(_histogram(codes, outside)),
+        )
+
+    @cached_property
+    def _outside(self) -> UInt8Array:
+        outside = np.logical_not(self.truth)
+        if self.region is not None:
+            outside &= self.region
+        return outside.view(np.uint8)
+
+    def _code_moments(self, counts: Counts) -> Moments:
+        seen = self._table[counts > 0]
+        if not len(seen):
+            return Moments(0, 0.0, 0.0, 0.0, 0.0)
+        total, squares = counts @ self._table, counts @ np.square(self._table)
+        return Moments(int(counts.sum()), float(total), float(squares), float(seen.min()), float(seen.max()))
+
+    @cached_property
+    def levels(self) -> Levels:
+        """How often each probability occurs inside and outside the truth."""
+        if self._codes is None:
+            return _sorted_levels(self._floats, self.truth, self.region)
+        positive = _histogram(self._codes, self._inside)
+        negative = _histogram(self._codes, self._counted) - positive
+        there = positive + negative > 0
+        return Levels(self._table[there], positive[there], negative[there])
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        """Counts at the 256 thresholds."""
+        codes, greys = self._codes, np.arange(GREYS)
+        if codes is None:
+            codes = (self._floats * np.float32(GREYS - 1)).astype(np.uint8)
+        else:
+            greys = (self._table * (GREYS - 1)).astype(np.intp)
+        positive = _histogram(codes, self._inside)
+        negative = _histogram(codes, self._counted) - positive
+        tp, fp = (
+            np.cumsum(np.bincount(greys, counts, GREYS)[::-1]).astype(np.int64)
+            for counts in (positive, negative)
+        )
+        return Sweep(tp, fp, int(positive.sum()), int(negative.sum()))
+
+    def at_or_above(self, threshold: float) -> tuple[int, int]:
+        """True and false positives where the probability is at least `threshold`."""
+        if self._codes is None:
+            chosen = (self._floats >= threshold).view(np.uint8)
+        else:
+            chosen = cv2.LUT(self._codes, (self._table >= threshold).view(np.uint8)).astype(np.uint8)
+        tp = cv2.countNonZero(chosen & self._inside)
+        total = chosen if self._counted is None else chosen & self._counted
+        return tp, cv2.countNonZero(total) - tp
+
+
+def _histogram(codes: UInt8Array, where: UInt8Array | None) -> Counts:
+    """(256,) int64: how often each level occurs where `where` is not 0."""
+    total = np.zeros(GREYS, np.int64)
+    for rows in _strips(codes):
+        mask = None if where is None else where[rows]
+        total += cv2.calcHist([codes[rows]], [0], mask, [GREYS], [0, GREYS]).ravel().astype(np.int64)
+    return total
+
+
+def _strips(image: Array) -> Iterator[slice]:
+    if not image.size:
+        return
+    step = max(1, EXACT // image.shape[1])
+    for start in range(0, image.shape[0], step):
+        yield slice(start, start + step)
+
+
+def _float_moments(box: FloatArray, where: UInt8Array) -> Moments:
+    count = cv2.countNonZero(where) if where.size else 0
+    if not count:
+        return Moments(0, 0.0, 0.0, 0.0, 0.0)
+    mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(box, mask=where))
+    low, high, _, _ = cv2.minMaxLoc(box, where)
+    return Moments(count, mean * count, (deviation * deviation + mean * mean) * count, low, high)
+
+
+def _sorted_levels(floats: FloatArray, truth: BoolArray, region: BoolArray | None) -> Levels:
+    flat, inside = (floats.ravel(), truth.ravel()) if region is None else (floats[region], truth[region])
+    if not flat.size:
+        nothing = np.zeros(0, np.int64)
+        return Levels(np.zeros(0), nothing, nothing)
+    keys = np.abs(flat).view(np.uint32)  # -0.0 is 0.0
+    keys <<= 1
+    keys |= inside
+    keys.sort()
+    last = np.flatnonzero(np.append((keys[1:] >> 1) != (keys[:-1] >> 1), True))
+    seen = np.cumsum(keys & 1, dtype=np.int64)[last]
+    positive = np.diff(seen, prepend=0)
+    values = (keys[last] >> 1).view(np.float32).astype(np.float64)
+    return Levels(values, positive, np.diff(last + 1, prepend=0) - positive)
+
+
+def mae(pair: SoftPair) -> float:
+    """Mean absolute error of the probability (Perazzi et al. 2012), in [0,1]."""
+    inside, outside = pair.moments(slice(None), slice(None))
+    return (outside.total + inside.count - inside.total) / max(inside.count + outside.count, 1)
+
+
+def brier(pair: SoftPair) -> float:
+    """Mean squared error of the probability (Brier 1950), in [0,1]."""
+    inside, outside = pair.moments(slice(None), slice(None))
+    error = outside.squares + inside.count - 2.0 * inside.total + inside.squares
+    return max(0.0, error / max(inside.count + outside.count, 1))
+
+
+def auc(levels: Levels) -> float | None:
+    """Area under the ROC curve: how often a pixel of the truth has a higher probability than one outside.
+
+    Ties count one half (Mann and Whitney 1947; Hanley and McNeil 1982). None unless there are pixels of both.
+    """
+    positives, negatives = levels.positives, levels.negatives
+    if not positives or not negatives:
+        return None
+    below = np.cumsum(levels.negative) - levels.negative
+    return float(levels.positive @ (below + levels.negative / 2.0)) / positives / negatives
+
+
+def _precision_recall(levels: Levels) -> tuple[Doubles, Doubles]:
+    tp = np.cumsum(levels.positive[::-1])
+    marked = np.cumsum((levels.positive + levels.negative)[::-1])
+    return tp / marked, tp / levels.positives
+
+
+def average_precision(levels: Levels) -> float | None:
+    """Sum of precision times step in recall, thresholds descending, not interpolated; as scikit-learn.
+
+    None where the truth is empty.
+    """
+    if not levels.positives:
+        return None
+    precision, recall = _precision_recall(levels)
+    return float(precision @ np.diff(recall, prepend=0.0))
+
+
+def average_precision_trapezoid(levels: Levels) -> float | None:
+    """Area under the straight lines between the points (recall, precision), from (0, 1); as MetricsReloaded.
+
+    Davis and Goadrich 2006 show why these lines are too high. None where the truth is empty.
+    """
+    if not levels.positives:
+        return None
+    precision, recall = _precision_recall(levels)
+    precision, recall = np.append(1.0, precision), np.append(0.0, recall)
+    return float((precision[1:] + precision[:-1]) @ np.diff(recall) / 2.0)
+
+
+def ece(levels: Levels, bins: int = 10, with_zero: bool = True) -> float | None:
+    """Expected calibration error of the foreground's probability (Naeini et al. 2015), in float64.
+
+    Bins are (l, r], the first one [0, r].
+
+    Args:
+        levels: the counts.
+        bins: of equal width.
+        with_zero: whether pixels of probability 0 count; None is the result where none are left.
+    """
+    values, positive = levels.values, levels.positive
+    total = positive + levels.negative
+    if not with_zero:
+        above = values > 0.0
+        values, positive, total = values[above], positive[above], total[above]
+    n = int(total.sum())
+    if not n:
+        return None
+    place = np.searchsorted(np.arange(1, bins) / bins, values, side="left")
+    expected, observed = np.bincount(place, values * total, bins), np.bincount(place, positive, bins)
+    return float(np.abs(observed - expected).sum()) / n
+
+
+def mean_dice(sweep: Sweep, both_empty: float = 1.0) -> float:
+    """Mean over 256 thresholds of the Dice at each, as PraNet's evaluation reports it (Fan et al. 2020)."""
+    return _mean_ratio(2 * sweep.tp, sweep.tp + sweep.fp + sweep.positives, both_empty)
+
+
+def mean_iou(sweep: Sweep, both_empty: float = 1.0) -> float:
+    """Mean over 256 thresholds of the IoU at each, as PraNet's evaluation reports it (Fan et al. 2020)."""
+    return _mean_ratio(sweep.tp, sweep.fp + sweep.positives, both_empty)
+
+
+def _mean_ratio(part: Counts, whole: Counts, empty: float) -> float:
+    ratio = np.full(GREYS, empty)
+    np.divide(part, whole, out=ratio, where=whole > 0)
+    return float(ratio.mean())

@@ -1,0 +1,149 @@
+"""Counting probabilities gives what the definitions say, however the map is stored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from omniview.core import probabilistic
+from omniview.core.image import BoolArray, FloatArray, UInt8Array
+from omniview.core.probabilistic import (
+    GREYS,
+    SoftPair,
+    auc,
+    average_precision,
+    average_precision_trapezoid,
+    brier,
+    ece,
+    mae,
+    mean_dice,
+    mean_iou,
+)
+
+GREY = arrays(np.uint8, (5, 6))
+FLOAT = arrays(np.float32, (5, 6), elements=st.floats(0, 1, width=32))
+TRUTH = arrays(np.bool_, (5, 6))
+MIXED = TRUTH.filter(lambda t: bool(t.any() and not t.all()))
+
+# the example of Metrics Reloaded (Maier-Hein, Reinke et al. 2024; pitfalls, figure SN 2.18)
+PUBLISHED = SoftPair(
+    np.array([[0.21, 0.35, 0.63, 0.92, 0.32, 0.79]], np.float32), np.array([[0, 0, 0, 1, 1, 1]], bool)
+)
+
+
+def test_the_published_example() -> None:
+    """AUC 0.78 is in the paper; the two areas under precision and recall are computed by hand."""
+    assert auc(PUBLISHED.levels) == pytest.approx(7 / 9)
+    assert average_precision(PUBLISHED.levels) == pytest.approx((1 + 1 + 3 / 5) / 3)
+    by_hand = (1 + 1 + (1 / 2 + 3 / 5) / 2) / 3
+    assert average_precision_trapezoid(PUBLISHED.levels) == pytest.approx(by_hand)
+
+
+@given(probability=FLOAT | GREY, truth=MIXED)
+def test_auc_is_the_chance_to_rank_a_pair_well(
+    probability: FloatArray | UInt8Array, truth: BoolArray
+) -> None:
+    """By comparing every pixel of the truth with every pixel outside."""
+    inside, outside = probability[truth].astype(float)[:, None], probability[~truth].astype(float)[None]
+    expected = np.mean((inside > outside) + 0.5 * (inside == outside))
+    assert auc(SoftPair(probability, truth).levels) == pytest.approx(expected)
+
+
+@given(grey=GREY, truth=TRUTH, region=TRUTH)
+def test_bytes_and_floats_agree(grey: UInt8Array, truth: BoolArray, region: BoolArray) -> None:
+    """A byte counts as its level / 255."""
+    one = SoftPair(grey, truth, region)
+    other = SoftPair((grey / np.float32(255)).astype(np.float32), truth, region)
+    assert mae(one) == pytest.approx(mae(other), abs=1e-7)
+    assert brier(one) == pytest.approx(brier(other), abs=1e-7)
+    assert auc(one.levels) == auc(other.levels)
+    assert average_precision(one.levels) == average_precision(other.levels)
+    assert one.sweep.tp.tolist() == other.sweep.tp.tolist()
+    assert one.sweep.fp.tolist() == other.sweep.fp.tolist()
+    assert one.mean == pytest.approx(other.mean, abs=1e-7)
+    for threshold in (0.0, 0.3, 1.0):
+        assert one.at_or_above(threshold) == other.at_or_above(threshold)
+
+
+@given(probability=FLOAT | GREY, truth=TRUTH, region=TRUTH)
+def test_nothing_outside_the_region_counts(
+    probability: FloatArray | UInt8Array, truth: BoolArray, region: BoolArray
+) -> None:
+    """As if the pixels of the region were all there is."""
+    whole = SoftPair(probability, truth, region)
+    if not region.any():
+        assert mae(whole) == brier(whole) == whole.mean == 0.0
+        assert ece(whole.levels) is None
+        assert whole.stretched() is whole
+        return
+    alone = SoftPair(probability[region][None], truth[region][None])
+    assert mae(whole) == pytest.approx(mae(alone))
+    assert brier(whole) == pytest.approx(brier(alone), abs=1e-12)
+    assert auc(whole.levels) == auc(alone.levels)
+    assert ece(whole.levels) == pytest.approx(ece(alone.levels))
+    assert mae(whole.stretched()) == pytest.approx(mae(alone.stretched()), abs=1e-6)
+
+
+@given(grey=GREY, truth=TRUTH)
+def test_the_sweep_counts_at_every_threshold(grey: UInt8Array, truth: BoolArray) -> None:
+    """From 255 down to 0, at or above."""
+    sweep = SoftPair(grey, truth).sweep
+    for k in (0, 1, 100, 255):
+        marked = grey >= k
+        assert sweep.tp[255 - k] == np.count_nonzero(marked & truth)
+        assert sweep.fp[255 - k] == np.count_nonzero(marked & ~truth)
+
+
+def test_a_stretched_map_runs_from_0_to_1() -> None:
+    """Smallest and largest value move to the ends; a flat map has none and stays."""
+    truth = np.array([[True, False, False]])
+    for probability in (np.array([[51, 102, 153]], np.uint8), np.array([[0.2, 0.4, 0.6]], np.float32)):
+        pair = SoftPair(probability, truth).stretched()
+        assert pair.values(slice(None), slice(None)) == pytest.approx(np.array([[0, 0.5, 1]]), abs=1e-6)
+    flat = SoftPair(np.full((1, 3), 9, np.uint8), truth)
+    assert flat.stretched() is flat
+
+
+def test_calibration_by_hand() -> None:
+    """Bins are closed above: 0.1 and 0 lie in the first, 0.11 in the second; zeros can be left out."""
+    levels = probabilistic.Levels(
+        np.array([0.0, 0.1, 0.11, 1.0]), np.array([0, 1, 0, 3]), np.array([4, 0, 2, 1])
+    )
+    first, second, last = abs(1 - 0.1), abs(0 - 0.22), abs(3 - 4)
+    assert ece(levels) == pytest.approx((first + second + last) / 11)
+    assert ece(levels, with_zero=False) == pytest.approx((first + second + last) / 7)
+    assert ece(SoftPair(np.zeros((2, 2), np.uint8), np.zeros((2, 2), bool)).levels, with_zero=False) is None
+
+
+def test_means_over_thresholds_by_hand() -> None:
+    """Level 255 is marked at all 256 thresholds, level 127 at 128 of them, level 0 at the last alone."""
+    pair = SoftPair(np.array([[255, 127, 0]], np.uint8), np.array([[True, False, False]]))
+    assert mean_dice(pair.sweep) == pytest.approx((128 * 1 + 127 * 2 / 3 + 2 / 4) / GREYS)
+    assert mean_iou(pair.sweep) == pytest.approx((128 * 1 + 127 / 2 + 1 / 3) / GREYS)
+    nothing = SoftPair(np.zeros((1, 3), np.uint8), np.zeros((1, 3), bool))
+    assert (mean_dice(nothing.sweep), mean_dice(nothing.sweep, 0.0)) == (255 / 256, 0.0)
+
+
+def test_one_kind_of_pixel_has_no_curve() -> None:
+    """Neither ROC nor precision and recall without truth; with nothing else there is still precision."""
+    empty, full = np.zeros((2, 2), bool), np.ones((2, 2), bool)
+    grey = np.full((2, 2), 128, np.uint8)
+    assert auc(SoftPair(grey, empty).levels) is None
+    assert auc(SoftPair(grey, full).levels) is None
+    assert average_precision(SoftPair(grey, empty).levels) is None
+    assert average_precision_trapezoid(SoftPair(grey, empty).levels) is None
+    assert average_precision(SoftPair(grey, full).levels) == 1.0
+
+
+def test_large_images_are_counted_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a histogram of float32 cannot hold is added up."""
+    grey = np.arange(120, dtype=np.uint8).reshape(10, 12)
+    truth = grey > 50
+    whole = SoftPair(grey, truth).levels
+    monkeypatch.setattr(probabilistic, "EXACT", 30)
+    parts = SoftPair(grey, truth).levels
+    assert parts.positive.tolist() == whole.positive.tolist()
+    assert parts.negative.tolist() == whole.negative.tolist()
