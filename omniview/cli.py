@@ -198,23 +198,37 @@ def score(
 
 @app.command()
 def metrics(
-    prediction: Annotated[Path, typer.Argument()],
-    truth: Annotated[Path, typer.Argument()],
+    prediction: Annotated[Path, typer.Argument(help="mask, grey probability map (0-255), or label image")],
+    truth: Annotated[Path, typer.Argument(help="mask or label image of the same size")],
     spacing: Annotated[str | None, typer.Option(metavar="ROW,COL", help="millimetres a pixel")] = None,
     tolerance: Annotated[float, typer.Option(min=0, help="of NSD, in px or mm")] = 2.0,
+    convention: Annotated[
+        str, typer.Option(help="omniview, metricsreloaded, monai, deepmind, pysod, nnunet")
+    ] = "omniview",
+    region: Annotated[Path | None, typer.Option(help="mask of what counts, such as a field of view")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="with definitions, and why values differ")
+    ] = False,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="beside it the values of every convention")
+    ] = False,
 ) -> None:
-    """Print the metrics of a mask against its ground truth as JSON."""
-    from omniview.core.metrics import score as measure
-    from omniview.io.read import read, read_truth
+    """Print every metric of a mask against its ground truth as JSON."""
+    from omniview.batch.compare import compare_files
 
-    spacing_mm = _spacing(spacing)
-    image = read(prediction)
-    mask, reference = read_truth(prediction, image), read_truth(truth, image)
-    for note in (*mask.notes, *reference.notes):
+    found = compare_files(
+        prediction,
+        truth,
+        region=region,
+        spacing_mm=_spacing(spacing),
+        tolerance=tolerance,
+        convention=convention,
+        explain=explain,
+        everybody=everybody,
+    )
+    for note in found.notes:
         _say.print(escape(f"note: {note}"))
-    scores = measure(mask.mask, reference.mask, spacing_mm=spacing_mm, tolerance=tolerance)
-    unit = "px" if spacing_mm is None else "mm"
-    typer.echo(json.dumps({**scores, "distance_unit": unit, "tolerance": tolerance}, indent=2))
+    typer.echo(json.dumps(found.values, indent=2, allow_nan=False))
 
 
 @app.command()

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from omniview.core.metrics import CONVENTIONS, METRICS
 from tests.networks import write_specialist
 
 NOT_THERE = "http://127.0.0.1:9"  # discard: nothing listens
@@ -159,11 +160,62 @@ def test_metrics_are_json_on_stdout(tmp_path: Path) -> None:
     assert values["hd"] == pytest.approx(0.5)
 
 
+def test_metrics_of_a_grey_map_come_with_their_meaning(tmp_path: Path) -> None:
+    """A probability map is scored whole; definitions, conventions and differences on demand; JSON always."""
+    grey = np.zeros((20, 30), np.uint8)
+    grey[5:15, 5:15] = 200
+    grey[0, 0] = 100
+    truth, blank = np.zeros_like(grey), np.zeros_like(grey)
+    truth[5:15, 5:14] = 255
+    region = np.full_like(grey, 255)
+    region[0] = 0
+    for name, values in (("grey", grey), ("truth", truth), ("blank", blank), ("region", region)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), values)
+    paths = [tmp_path / f"{name}.png" for name in ("grey", "truth")]
+    done = omniview("metrics", *paths, "--explain", "--all", "--region", tmp_path / "region.png")
+    assert done.returncode == 0, done.stderr
+    values = json.loads(done.stdout)
+    assert "probability map" in done.stderr
+    assert set(METRICS) <= set(values)
+    assert values["mae"] == pytest.approx((90 * 55 + 10 * 200) / 255 / (19 * 30))
+    assert values["dice"] == pytest.approx(180 / 190)
+    assert set(values["definitions"]) == set(METRICS)
+    assert set(values["conventions"]) == set(CONVENTIONS)
+    assert {d["metric"] for d in values["differences"]} >= {"mae", "brier", "ece"}
+    done = omniview("metrics", tmp_path / "blank.png", paths[1], "--convention", "monai")
+    values = json.loads(done.stdout)
+    assert (values["hd"], values["hd95"]) == (None, None)
+    assert values["not_finite"] == {
+        "hd": "inf",
+        "hd95": "nan",
+        "assd": "inf",
+        "precision": "nan",
+        "mcc": "nan",
+    }
+
+
+def test_numbered_objects_are_compared_one_by_one(tmp_path: Path) -> None:
+    """Two label images give object scores too."""
+    labels = np.zeros((30, 30), np.uint16)
+    for number, (row, column) in enumerate(((2, 2), (2, 15), (15, 2), (15, 15)), start=1):
+        labels[row : row + 8, column : column + 8] = number
+    cv2.imwrite(str(tmp_path / "truth.png"), labels)
+    labels[labels == 4] = 0
+    cv2.imwrite(str(tmp_path / "found.png"), labels)
+    done = omniview("metrics", tmp_path / "found.png", tmp_path / "truth.png", "--explain")
+    assert done.returncode == 0, done.stderr
+    values = json.loads(done.stdout)
+    assert values["objects"]["instance_recall_50"] == 0.75
+    assert values["objects"]["count_error"] == 1.0
+    assert "panoptic_quality" in values["definitions"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("metrics", "absent.png", "absent.png"), "absent.png"),
         (("metrics", "absent.png", "absent.png", "--spacing", "one"), "--spacing"),
+        (("metrics", "absent.png", "absent.png", "--convention", "home-made"), "--convention"),
         (("segment", "x.png", "--out", "o", "--task", "wart"), "wart"),
         (("segment", "x.png", "--out", "o", "--omnimodel", "oracle"), "omnimodel"),
         (("score", "absent-folder", "--out", "o"), "absent-folder"),

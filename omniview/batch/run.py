@@ -20,7 +20,7 @@ from omniview.batch.one import Models, Question, analyse_file
 from omniview.batch.results import unique_stems, write_masks
 from omniview.batch.summary import summarise
 from omniview.core.case import Case
-from omniview.core.metrics import METRICS, is_true_negative
+from omniview.core.metrics import METRICS, is_true_negative, score
 from omniview.core.prediction import ROLES, Quality
 from omniview.errors import OmniViewError, OutputError
 from omniview.io.pair import Pair
@@ -116,7 +116,7 @@ async def score_pairs(
             writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
             writer.writeheader()
             async for index, result in _results(pairs, models, question):
-                rows = _rows(pairs[index].name, result, names)
+                rows = await asyncio.to_thread(_rows, pairs[index].name, result, names)
                 if masks and isinstance(result, Case):
                     await asyncio.to_thread(write_masks, result, out / "masks", stems[index])
                 for row in rows:
@@ -187,7 +187,9 @@ def _row(image: str, case: Case, name: str) -> Row:
     if case.truth is None:
         values["reason"] = "No ground truth was found."
         return Row(image, name, "no truth", values)
-    values |= case.scores[name]
+    values |= score(
+        made.mask, case.truth.mask, case.image.spacing_mm, probability=made.probability, names=METRICS
+    )
     values["distance_unit"] = "px" if case.image.spacing_mm is None else "mm"
     values["true_negative"] = is_true_negative(made.mask, case.truth.mask)
     values["reason"] = " ".join(case.truth.notes)

@@ -7,25 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from omniview.core.metrics import METRICS
+from omniview.core.metrics import METRICS, worst
 
 __all__ = ["summarise"]
 
-_OVERLAPS = tuple(name for name, metric in METRICS.items() if metric.unit == "1")
+_WORST = {name: worst(name, (0, 0)) for name, metric in METRICS.items() if metric.unit == "1"}
 
 
 def summarise(rows: Sequence[Mapping[str, Any]], models: Sequence[str]) -> dict[str, Any]:
     """Mean, standard deviation, median and quartiles of every metric for each model.
 
-    Overlap metrics count a failed case as 0, their worst value. Distances have no worst value without the
-    image's size, so their summary is over the cases where they are defined, and says how many that were.
+    Metrics without a unit count a failed case as their worst value, overlaps as 0. Distances have no worst
+    value without the image's size, so their summary is over the cases where they are defined, and says how
+    many that were.
 
     Args:
         rows: lines of cases.csv, column name to value.
         models: which models to summarise, in order.
     """
     return {
-        "definition": "failed cases count as 0 in overlap metrics; distances: defined cases only, n given",
+        "definition": "failed cases count as the worst value; distances: defined cases only, n given",
         "models": {model: _one([row for row in rows if row["model"] == model]) for model in models},
     }
 
@@ -47,8 +48,8 @@ def _one(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _spread(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, float | int | None]:
     values = [row.get(name) for row in rows]
-    if name in _OVERLAPS:
-        values = [0.0 if row["status"] == "failed" else row.get(name) for row in rows]
+    if name in _WORST:
+        values = [_WORST[name] if row["status"] == "failed" else row.get(name) for row in rows]
     known = np.array([v for v in values if v is not None], np.float64)
     if known.size == 0:
         return {"n": 0, "mean": None, "sd": None, "median": None, "q1": None, "q3": None}

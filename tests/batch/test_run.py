@@ -14,6 +14,7 @@ import pytest
 from omniview.batch.one import Question
 from omniview.batch.run import Row, score_pairs
 from omniview.core.image import Image
+from omniview.core.metrics import METRICS
 from omniview.core.segmenter import Segmenter
 from omniview.core.task import TASKS, Task
 from omniview.errors import OutputError, SettingsError, Unreachable
@@ -94,6 +95,7 @@ async def test_every_case_is_a_row_and_scores_are_right(folder: Path, tmp_path: 
         dice = 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
         assert float(row["dice"]) == pytest.approx(dice, abs=1e-6)
         assert row["distance_unit"] == "px"
+        assert all(row[name] != "" for name in METRICS if name not in ("auc", "average_precision"))
     summary = json.loads((out / "summary.json").read_text("utf-8"))["models"]["specialist"]
     assert (summary["cases"], summary["scored"], summary["unreadable"]) == (12, 11, 1)
     assert summary["metrics"]["dice"]["n"] == 11
@@ -108,6 +110,7 @@ async def test_a_dead_omnimodel_counts_as_failed_not_as_missing(folder: Path, tm
     assert {row["status"] for row in omnimodel} == {"failed"}
     assert all("Down." in row["reason"] for row in omnimodel)
     assert totals.summary["models"]["omnimodel"]["metrics"]["dice"]["mean"] == 0
+    assert totals.summary["models"]["omnimodel"]["metrics"]["mae"]["mean"] == 1
     assert totals.summary["models"]["fused"]["scored"] == 4
     assert totals.failed == 0
 
