@@ -10,7 +10,7 @@ import numpy as np
 from omniview.core.image import BoolArray, UInt8Array
 from omniview.core.surface import common_box
 
-__all__ = ["boundary_iou", "boundary_width"]
+__all__ = ["band", "boundary_iou", "boundary_width"]
 
 COARSE = 8
 
@@ -45,21 +45,22 @@ def boundary_iou(a: BoolArray, b: BoolArray, ratio: float = 0.02) -> float:
     if not (a.any() and b.any()):
         return float(not (a.any() or b.any()))
     box = common_box(a, b)
-    band_a, band_b = _band(a[box], width), _band(b[box], width)
-    both = cv2.countNonZero(cv2.bitwise_and(band_a, band_b))
-    return both / (cv2.countNonZero(band_a) + cv2.countNonZero(band_b) - both)
+    near_a, near_b = band(a[box], width), band(b[box], width)
+    both = cv2.countNonZero(cv2.bitwise_and(near_a, near_b))
+    return both / (cv2.countNonZero(near_a) + cv2.countNonZero(near_b) - both)
 
 
-def _band(mask: BoolArray, width: int) -> UInt8Array:
-    band = mask.copy()
+def band(mask: BoolArray, width: int) -> UInt8Array:
+    """(Y,X) uint8, 0 or 1: pixels of a (Y,X) mask at most `width` from what lies outside it."""
+    near = mask.copy()
     window = 2 * width + 1
     # a filled square holds a filled square of every 8th pixel; thin shapes hold none, and are done here
     if window >= 2 * COARSE and not _filled(mask[::COARSE, ::COARSE], window // COARSE).any():
-        return band.view(np.uint8)
+        return near.view(np.uint8)
     inner = _filled(mask, window)
-    core = band[width : width + inner.shape[0], width : width + inner.shape[1]]
+    core = near[width : width + inner.shape[0], width : width + inner.shape[1]]
     np.greater(core, inner, out=core)
-    return band.view(np.uint8)
+    return near.view(np.uint8)
 
 
 def _filled(mask: BoolArray, window: int) -> BoolArray:

@@ -14,13 +14,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from omniview.core.image import Array, BoolArray, UInt8Array
+from omniview.core.image import BoolArray, UInt8Array
 from omniview.core.surface import border
 
-__all__ = ["ClDice", "cldice", "skeletonise"]
+__all__ = ["ClDice", "EditedSkeleton", "cldice", "skeletonise"]
 
 Indices: TypeAlias = npt.NDArray[np.intp]
+Times: TypeAlias = npt.NDArray[np.uint16]
 
+UP, DOWN, SELF = 1, 2, 4  # bits of a pixel's column
+BITS = ("NW", "SW", "W", "NE", "SE", "E", "N", "S")  # of a neighbourhood's code, lowest first
 COMPASS = ("NW", "N", "NE", "E", "SE", "S", "SW", "W")  # clockwise, north is the row above
 # Where scikit-image departs from the paper, by the neighbours that are set. The paper's conditions wipe out
 # squares of four pixels and diagonals that are two pixels wide: of their ends and corners, a pass keeps these
@@ -33,6 +36,8 @@ CUT = (
     ("N E", "E S", "S W", "W N", "NW N E", "W N NE", "SW W N", "SW W N NE", "S W NW"),
     ("N E", "E S", "S W", "W N", "N E SE", "E S SW", "NE E S SW", "SE S W"),
 )
+STAYS = 65535  # the time of a pixel that no pass takes
+MANY = 32  # following a change pays until it has looked at one in so many pixels of the mask: measured
 FEW = 32  # passes that take fewer than one in so many pixels leave most of the outline as it was: measured
 
 
@@ -70,6 +75,17 @@ class ClDice:
     precision: float | None
     sensitivity: float | None
 
+    @classmethod
+    def of(cls, mask: tuple[int, int], truth: tuple[int, int]) -> ClDice:
+        """From the length of each centre line and how much of it lies in the other mask, in pixels."""
+        if not (mask[0] and truth[0]):
+            if mask[0] == truth[0]:
+                return cls(1.0, 1.0, 1.0)
+            return cls(0.0, 0.0 if mask[0] else None, 0.0 if truth[0] else None)
+        precision, sensitivity = mask[1] / mask[0], truth[1] / truth[0]
+        both = precision + sensitivity
+        return cls(2.0 * precision * sensitivity / both if both else 0.0, precision, sensitivity)
+
 
 def cldice(mask: BoolArray, truth: BoolArray) -> ClDice:
     """Centre line Dice of a mask and its truth, (Y,X) bool.
@@ -80,18 +96,12 @@ def cldice(mask: BoolArray, truth: BoolArray) -> ClDice:
     if mask.ndim != 2 or mask.shape != truth.shape:
         raise ValueError(f"mask and truth must be (Y,X) of one shape, got {mask.shape} and {truth.shape}")
     pieces = _thinned([mask, truth])
-    length = [cv2.countNonZero(line.view(np.uint8)) for _, line in pieces]
-    if not all(length):
-        if not any(length):
-            return ClDice(1.0, 1.0, 1.0)
-        return ClDice(0.0, 0.0 if length[0] else None, 0.0 if length[1] else None)
-    inside = [
-        cv2.countNonZero((line & other[box]).view(np.uint8))
-        for (box, line), other in zip(pieces, (truth, mask), strict=True)
-    ]
-    precision, sensitivity = inside[0] / length[0], inside[1] / length[1]
-    both = precision + sensitivity
-    return ClDice(2.0 * precision * sensitivity / both if both else 0.0, precision, sensitivity)
+    inside = (line & other[box] for (box, line), other in zip(pieces, (truth, mask), strict=True))
+    return ClDice.of(*((_count(line), _count(part)) for (_, line), part in zip(pieces, inside, strict=True)))
+
+
+def _count(mask: BoolArray) -> int:
+    return cv2.countNonZero(np.ascontiguousarray(mask).view(np.uint8))
 
 
 def _thinned(masks: list[BoolArray]) -> list[tuple[tuple[slice, slice], BoolArray]]:
@@ -111,46 +121,157 @@ def _thinned(masks: list[BoolArray]) -> list[tuple[tuple[slice, slice], BoolArra
     return list(zip(boxes, places, strict=True))
 
 
-def _thin(sheet: BoolArray) -> None:
+def _thin(sheet: BoolArray, times: Times | None = None) -> int:
     """Take pixels from (Y,X) bool in place; its first and last row and its last column are background.
+
+    Returns the number of passes, and sets `times` to the pass that took each pixel, from 1.
 
     Only outlines are looked at, as indices into the flat image. Each pixel carries which of itself and the
     two above and below are set, so that three looks give the neighbourhood.
     """
     stride = sheet.shape[1]
     solid = sheet.view(np.uint8).ravel()
-    columns: UInt8Array = np.left_shift(solid, 1, dtype=np.uint8)
+    columns: UInt8Array = np.left_shift(solid, 2, dtype=np.uint8)
     columns[stride:] |= solid[:-stride]
-    columns[:-stride] |= solid[stride:] << 2
-    points = np.flatnonzero(border(sheet))
-    inner = sheet.ravel().copy()
-    inner[points] = False
+    columns[:-stride] |= np.left_shift(solid[stride:], 1, dtype=np.uint8)
+    edge = border(sheet)
+    points = np.flatnonzero(edge)
+    inner = np.greater(sheet, edge).ravel()
     tables = _tables()
-    before, turn, few = points, 0, False
+    before, few, passes = points, False, 0
     while len(points):
-        gone = tables[turn].take(_neighbourhood(columns, points))
-        taken = points[gone]
+        gone = tables[passes % 2].take(_neighbourhood(columns, points))
+        taken = points.compress(gone)
         if not len(taken) and not len(before):
             break
-        columns[taken] &= 0b101
-        columns[taken + stride] &= 0b110
-        columns[taken - stride] &= 0b011
+        passes += 1
+        if times is not None:
+            times[taken] = passes
+        columns[taken] &= UP | DOWN
+        columns[taken + stride] &= DOWN | SELF
+        columns[taken - stride] &= UP | SELF
         few = few or len(taken) * FEW < len(points)
         if few:
             # what lies around the pixels that went is all that can have changed since it was looked at
             points = _around(np.concatenate((taken, before)), columns, stride)
         else:
-            points = np.concatenate((points[~gone], *_uncovered(taken, inner, stride)))
-        before, turn = taken, 1 - turn
-    np.not_equal(columns.reshape(sheet.shape) & 0b010, 0, out=sheet)
+            points = np.concatenate((points.compress(~gone), *_uncovered(taken, inner, stride)))
+        before = taken
+    np.not_equal(columns.reshape(sheet.shape) & SELF, 0, out=sheet)
+    return passes
 
 
-def _neighbourhood(columns: UInt8Array, points: Indices) -> Array:
-    """Nine bits for each point: its own column and those to the left and right."""
-    code = columns.take(points + 1).astype(np.uint16)
-    code <<= 3
-    code |= columns.take(points)
-    code <<= 3
+class EditedSkeleton:
+    """The skeleton of a mask that is edited: a change is followed through the passes, not the whole mask.
+
+    It is known which pass took each pixel. After an edit the same passes run again, but only where the state
+    of some pixel nearby differs from what it was at that time.
+
+    Attributes:
+        line: (Y,X) bool, the skeleton; do not write to it.
+    """
+
+    def __init__(self, mask: BoolArray) -> None:
+        self._times: Times = np.zeros((mask.shape[0] + 2, mask.shape[1] + 1), np.uint16)
+        self._line = np.zeros(self._times.shape, np.bool_)
+        self._passes = 0
+        self._place = (slice(0, 0), slice(0, 0))  # what is not 0 lies within
+        self._pixels = 0
+        self.line = self._line[1:-1, :-1]
+        self.update(mask, (slice(0, mask.shape[0]), slice(0, mask.shape[1])))
+
+    def update(self, mask: BoolArray, box: tuple[slice, slice]) -> None:
+        """Follow a change of the (Y,X) bool mask within `box`."""
+        part = mask[box]
+        differs = np.not_equal(part, self._times[1:-1, :-1][box] > 0)
+        count = _count(differs)
+        if count == 0:
+            return
+        rows, columns = (
+            slice(min(was.start, new.start), max(was.stop, new.stop + 2))
+            for was, new in zip(self._place, box, strict=True)
+        )
+        self._place = rows, columns
+        self._pixels += 2 * _count(part & differs) - count
+        if count * MANY < self._pixels:
+            row, column = np.nonzero(differs)
+            changed = (row + box[0].start + 1) * self._times.shape[1] + column + box[1].start
+            if self._follow(changed, part[row, column]):
+                return
+        self._thin_all(mask)
+
+    def _thin_all(self, mask: BoolArray) -> None:
+        self._times[self._place] = 0
+        self._line[self._place] = False
+        left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+        sheet = np.zeros((height + 2, width + 1), np.bool_)
+        sheet[1:-1, :-1] = mask[top : top + height, left : left + width]
+        times: Times = np.where(sheet.ravel(), STAYS, 0).astype(np.uint16)
+        self._passes = _thin(sheet, times)
+        self._place = (slice(top, top + height + 2), slice(left, left + width + 1))
+        self._times[self._place], self._line[self._place] = times.reshape(sheet.shape), sheet
+
+    def _follow(self, changed: Indices, now: BoolArray) -> bool:
+        """Run the passes again where anything differs; False if that is more work than all of them."""
+        times, line, stride = self._times.ravel(), self._line.ravel(), self._times.shape[1]
+        ring = np.array([-stride - 1, stride - 1, -1, 1 - stride, stride + 1, 1, -stride, stride])
+        block = np.append(ring, 0)
+        tables = _tables()
+        budget = self._pixels // MANY
+        # odd: whether the edited mask has or lacks here what the mask before had at this time
+        odd, seen = np.zeros(len(times), np.bool_), np.zeros(len(times), np.bool_)
+        odd[changed] = True
+        lost = changed.compress(~now)
+        stays, taken = [changed.compress(now)], []
+        watched, fresh = changed[:0], changed
+        step, idle = 0, 0
+        while len(lost) or len(watched) or len(fresh):
+            if len(fresh):
+                near: Indices = np.unique(fresh[:, None] + block)
+                near = near.compress(~seen.take(near))
+                near = near.compress(np.not_equal(times.take(near) > step, odd.take(near)))
+                seen[near] = True
+                watched = np.concatenate((watched, near))
+            step += 1
+            budget -= len(watched)
+            if budget < 0:
+                return False
+            around = watched[:, None] + ring
+            around_set = np.not_equal(times.take(around) >= step, odd.take(around))
+            gone = tables[1 - step % 2].take(np.packbits(around_set, axis=1, bitorder="little").ravel())
+            still = times.take(watched) > step  # in the mask before
+            differs = np.equal(gone, still)
+            fresh = watched.compress(differs & ~odd.take(watched))
+            odd[watched] = differs
+            taken.append(watched.compress(gone))
+            stays.append(fresh.compress(times.take(fresh) <= step))
+            lost = np.concatenate((lost, watched.compress(gone & still)))
+            over = times.take(lost) <= step
+            odd[lost.compress(over)] = False
+            lost = lost.compress(~over)
+            watched = watched.compress(~gone)
+            idle = 0 if len(taken[-1]) else idle + 1
+            if not len(lost) and not odd.take(watched).any():
+                break
+            if step >= self._passes and idle >= 2:
+                break
+        times[changed] = 0
+        line[changed] = False
+        for points in stays:
+            times[points], line[points] = STAYS, True
+        for time, points in enumerate(taken, start=1):
+            times[points], line[points] = time, False
+        self._passes = max(self._passes, step)
+        return True
+
+
+def _neighbourhood(columns: UInt8Array, points: Indices) -> UInt8Array:
+    """Eight bits for each point: those above and below it, the column to the right, the one to the left."""
+    code = columns.take(points)
+    code <<= 6  # the point itself is set, and drops out
+    right = columns.take(points + 1)
+    right <<= 3
+    code |= right
     code |= columns.take(points - 1)
     return code
 
@@ -160,7 +281,7 @@ def _uncovered(taken: Indices, inner: BoolArray, stride: int) -> list[Indices]:
     fresh = []
     for step in (-1, 1, -stride, stride):
         beside = taken + step
-        beside = beside[inner.take(beside)]
+        beside = beside.compress(inner.take(beside))
         inner[beside] = False
         fresh.append(beside)
     return fresh
@@ -170,24 +291,24 @@ def _around(taken: Indices, columns: UInt8Array, stride: int) -> Indices:
     """Set pixels among the eight neighbours of each, once each."""
     steps = np.array([-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1])
     near: Indices = np.unique(taken[:, None] + steps)
-    here: BoolArray = columns.take(near) & 0b010 != 0
+    here: BoolArray = columns.take(near) & SELF != 0
     return near[here]
 
 
 @lru_cache(maxsize=1)
 def _tables() -> tuple[BoolArray, BoolArray]:
-    """Whether the first and the second pass take a pixel, (512) bool each, by `_neighbourhood`.
+    """Whether the first and the second pass take a pixel, (256) bool each, by `_neighbourhood`.
 
     Conditions (a) to (d) of Zhang and Suen 1984, then the exceptions above.
     """
-    first, second = np.zeros(512, np.bool_), np.zeros(512, np.bool_)
+    first, second = np.zeros(256, np.bool_), np.zeros(256, np.bool_)
     for around in range(256):
         near = [bool(around >> place & 1) for place in range(8)]
         names = frozenset(name for name, here in zip(COMPASS, near, strict=True) if here)
         n, e, s, w = (name in names for name in "NESW")
         rises = sum(near[place] and not near[place - 1] for place in range(8))
         thin = 2 <= len(names) <= 6 and rises == 1
-        code = _bits(names)
+        code = sum(1 << place for place, name in enumerate(BITS) if name in names)
         for table, taken, kept, cut in (
             (first, not (e and s and (n or w)), KEPT[0], CUT[0]),
             (second, not (n and w and (e or s)), KEPT[1], CUT[1]),
@@ -198,10 +319,3 @@ def _tables() -> tuple[BoolArray, BoolArray]:
 
 def _sets(patterns: tuple[str, ...]) -> set[frozenset[str]]:
     return {frozenset(pattern.split()) for pattern in patterns}
-
-
-def _bits(names: frozenset[str]) -> int:
-    """Code of a set pixel with these neighbours set."""
-    columns = (("NW", "W", "SW"), ("N", "", "S"), ("NE", "E", "SE"))
-    bits = [not name or name in names for column in columns for name in column]
-    return sum(1 << place for place, here in enumerate(bits) if here)

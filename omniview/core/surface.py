@@ -9,9 +9,10 @@ the conventions of MetricsReloaded and MONAI.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
@@ -19,7 +20,22 @@ import numpy.typing as npt
 
 from omniview.core.image import BoolArray
 
-__all__ = ["SurfaceDistances", "border", "common_box", "framed", "mutual", "nearest", "surface_distances"]
+if TYPE_CHECKING:
+    from scipy.spatial import KDTree
+
+__all__ = [
+    "SurfaceDistances",
+    "border",
+    "common_box",
+    "far",
+    "framed",
+    "mutual",
+    "nearest",
+    "place",
+    "surface_distances",
+    "tree_of",
+    "unit_spacing",
+]
 
 Distances: TypeAlias = npt.NDArray[np.float64]
 Indices: TypeAlias = npt.NDArray[np.intp]
@@ -102,7 +118,7 @@ def surface_distances(
         raise ValueError(f"a and b must be (Y,X) of one shape, got {a.shape} and {b.shape}")
     box = common_box(a, b)
     edge_a, edge_b = border(framed(a, box)), border(framed(b, box))
-    return mutual(edge_a, edge_b, spacing)
+    return mutual(edge_a, edge_b, (np.flatnonzero(edge_a), np.flatnonzero(edge_b)), spacing)
 
 
 def common_box(a: BoolArray, b: BoolArray) -> Box:
@@ -130,35 +146,47 @@ def framed(mask: BoolArray, box: Box) -> BoolArray:
     return copy
 
 
-def mutual(a: BoolArray, b: BoolArray, spacing: tuple[float, float]) -> SurfaceDistances:
+def mutual(
+    a: BoolArray, b: BoolArray, points: tuple[Indices, Indices], spacing: tuple[float, float]
+) -> SurfaceDistances:
     """Distance from each pixel of one set to the nearest of another, and the reverse.
 
     Args:
         a: (Y,X) bool, contiguous, not empty, with `FRAME` pixels of background around its pixels.
         b: the same shape and frame, not empty.
+        points: of a and of b, indices of their pixels into the flat image, in order.
         spacing: distance of pixel centres (row, column).
 
     Returns:
         Distances in the order of the pixels. Exact to double precision below `SNAP` pixels, and to 1e-7 of
         themselves beyond.
     """
-    isotropic = math.isclose(spacing[0], spacing[1], rel_tol=1e-12)
-    unit, pixel = (spacing[0], (1.0, 1.0)) if isotropic else (1.0, spacing)
-    points_a, points_b = np.flatnonzero(a), np.flatnonzero(b)
-    a_to_b, b_to_a = nearest(points_a, b, points_b, pixel), nearest(points_b, a, points_a, pixel)
+    pixel, unit = unit_spacing(spacing)
+    points_a, points_b = points
+    a_to_b = nearest(points_a, b, pixel, lambda rest: far(rest, b, points_b, pixel))
+    b_to_a = nearest(points_b, a, pixel, lambda rest: far(rest, a, points_a, pixel))
     return SurfaceDistances(a_to_b * unit, b_to_a * unit)
 
 
-def nearest(of: Indices, to: BoolArray, targets: Indices, spacing: tuple[float, float]) -> Distances:
+def unit_spacing(spacing: tuple[float, float]) -> tuple[tuple[float, float], float]:
+    """A spacing and the factor to multiply distances with: exactly (1, 1) for square pixels."""
+    if math.isclose(spacing[0], spacing[1], rel_tol=1e-12):
+        return (1.0, 1.0), spacing[0]
+    return spacing, 1.0
+
+
+def nearest(
+    of: Indices, to: BoolArray, spacing: tuple[float, float], beyond: Callable[[Indices], Distances]
+) -> Distances:
     """Distance of points to the nearest of a set.
 
-    Most outlines nearly coincide: this looks around each point first, and asks a tree for the few left.
+    Most outlines nearly coincide: this looks around each point first, and asks `beyond` for the few left.
 
     Args:
         of: points as indices into the flat image.
-        to: (Y,X) bool, contiguous, not empty; with `FRAME` pixels around the points.
-        targets: indices of the pixels of `to`.
-        spacing: distance of pixel centres (row, column); exactly (1, 1) has a faster way.
+        to: (Y,X) bool, contiguous, with `FRAME` pixels around the points.
+        spacing: distance of pixel centres (row, column).
+        beyond: distances of those points for which the neighbourhood does not tell.
     """
     target = to.ravel()
     distances = np.zeros(len(of))
@@ -177,7 +205,7 @@ def nearest(of: Indices, to: BoolArray, targets: Indices, spacing: tuple[float, 
         if (before - len(rest)) * LOOK < before * len(offsets):
             break
     if len(rest):
-        distances[rest] = _far(open_points, to, targets, spacing)
+        distances[rest] = beyond(open_points)
     return distances
 
 
@@ -194,23 +222,28 @@ def _rings(spacing: tuple[float, float], stride: int) -> tuple[tuple[float, tupl
     return tuple((distance, tuple(rings[distance])) for distance in sorted(rings))
 
 
-def _far(points: Indices, to: BoolArray, targets: Indices, spacing: tuple[float, float]) -> Distances:
-    """Distance of `points`, indices into the flat image, to the nearest pixel of `to`."""
+def far(points: Indices, to: BoolArray, targets: Indices, spacing: tuple[float, float]) -> Distances:
+    """Distance of `points` to the nearest of `targets`, the pixels of `to`; indices into the flat image."""
     isotropic = spacing[0] == spacing[1]
     if len(points) * (SPARSE_ISOTROPIC if isotropic else SPARSE_ANISOTROPIC) < to.size:
-        return _by_tree(*(np.stack(np.divmod(p, to.shape[1]), axis=1) * spacing for p in (points, targets)))
+        tree = tree_of(targets, to.shape[1], spacing)
+        return np.asarray(tree.query(place(points, to.shape[1], spacing))[0])
     if isotropic:
         return _isotropic(points, to)
     return _anisotropic(points, to, spacing)
 
 
-def _by_tree(points: Distances, targets: Distances) -> Distances:
-    """Distance of (n,2) points to the nearest of (m,2) targets."""
+def place(points: Indices, stride: int, spacing: tuple[float, float]) -> Distances:
+    """(n,2) float64: (row, column) of indices into a flat image, in the unit of the spacing."""
+    return np.stack(np.divmod(points, stride), axis=1) * spacing
+
+
+def tree_of(points: Indices, stride: int, spacing: tuple[float, float]) -> KDTree:
+    """A tree of points that are indices into a flat image."""
     from scipy.spatial import KDTree
 
     # outlines are no worst case: a tree that is built without care is built in a third of the time
-    tree = KDTree(targets, leafsize=32, compact_nodes=False, balanced_tree=False)
-    return np.asarray(tree.query(points)[0])
+    return KDTree(place(points, stride, spacing), leafsize=32, compact_nodes=False, balanced_tree=False)
 
 
 def _isotropic(points: Indices, to: BoolArray) -> Distances:

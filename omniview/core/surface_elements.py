@@ -16,11 +16,12 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from omniview.core.image import BoolArray
 from omniview.core.surface import Distances, common_box, framed, mutual
 
-__all__ = ["SurfaceElements", "nsd_weighted", "surface_elements"]
+__all__ = ["SurfaceElements", "contour_length", "corners", "nsd_weighted", "surface_elements"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,20 +108,28 @@ def surface_elements(
     if a.ndim != 2 or a.shape != b.shape:
         raise ValueError(f"a and b must be (Y,X) of one shape, got {a.shape} and {b.shape}")
     box = common_box(a, b)
-    (corners_a, a_length), (corners_b, b_length) = (_corners(framed(mask, box), spacing) for mask in (a, b))
-    distances = mutual(corners_a, corners_b, spacing)
+    solid_a, solid_b = framed(a, box), framed(b, box)
+    corners_a, corners_b = corners(solid_a), corners(solid_b)
+    at_a, at_b = np.flatnonzero(corners_a), np.flatnonzero(corners_b)
+    distances = mutual(corners_a, corners_b, (at_a, at_b), spacing)
+    a_length, b_length = contour_length(solid_a, at_a, spacing), contour_length(solid_b, at_b, spacing)
     return SurfaceElements(distances.a_to_b, distances.b_to_a, a_length, b_length)
 
 
-def _corners(mask: BoolArray, spacing: tuple[float, float]) -> tuple[BoolArray, Distances]:
-    """Corners on the contour of a framed mask, and their lengths; (y,x) is at the upper left of the pixel."""
+def corners(mask: BoolArray) -> BoolArray:
+    """(Y,X) bool: whether the contour passes the upper left corner of a pixel of a framed mask."""
     solid = mask.view(np.uint8)
     square = np.ones((2, 2), np.uint8)  # anchored at its lower right pixel
     mixed: BoolArray = np.not_equal(cv2.dilate(solid, square), cv2.erode(solid, square))
-    at = np.flatnonzero(mixed)
-    flat, stride = solid.ravel(), mask.shape[1]
+    return mixed
+
+
+def contour_length(mask: BoolArray, at: npt.NDArray[np.intp], spacing: tuple[float, float]) -> Distances:
+    """Length of contour at corners that are given as indices into a framed, flat mask."""
+    flat, stride = mask.view(np.uint8).ravel(), mask.shape[1]
     code = flat[at - stride - 1] * 8 + flat[at - stride] * 4 + flat[at - 1] * 2 + flat[at]
-    return mixed, _contour_lengths(spacing)[code]
+    lengths: Distances = _contour_lengths(spacing).take(code)
+    return lengths
 
 
 @lru_cache(maxsize=64)
