@@ -126,7 +126,7 @@ class _Edited(Comparison):
     def recount(self, new: BoolArray, box: Box) -> None:
         """Count what the box is about to become."""
         before, truth = self.mask[box], self.truth[box]
-        found = _count(new & truth) - _count(before & truth)
+        found = _shared(new, truth) - _shared(before, truth)
         marked = _count(new) - _count(before)
         self.tp += found
         self.fn -= found
@@ -135,7 +135,11 @@ class _Edited(Comparison):
 
 
 def _count(mask: BoolArray) -> int:
-    return cv2.countNonZero(np.ascontiguousarray(mask).view(np.uint8))
+    return cv2.countNonZero(mask.view(np.uint8))
+
+
+def _shared(a: BoolArray, b: BoolArray) -> int:
+    return cv2.countNonZero(cv2.bitwise_and(a.view(np.uint8), b.view(np.uint8)))
 
 
 class _Border:
@@ -236,17 +240,23 @@ class _Outline:
             np.maximum(0.0, np.maximum(side.start * step - at, at - (side.stop - 1) * step))
             for side, step, at in zip((rows, columns), self._pixel, self._truth_places.T, strict=True)
         ]
-        reach = np.square(self._from_truth) * (1.0 + 1e-9)
-        touched = np.flatnonzero(np.square(away[0]) + np.square(away[1]) <= reach)
+        held = np.square(self._from_truth) * (1.0 + 1e-9)
+        touched = np.flatnonzero(np.square(away[0]) + np.square(away[1]) <= held)
+        if not len(touched):
+            return
+        # a point that has lost its nearest finds another across the window, if the mask goes on there
+        across = math.hypot(
+            (rows.stop - rows.start) * self._pixel[0], (columns.stop - columns.start) * self._pixel[1]
+        )
+        reach = float(self._from_truth[touched].max()) + across
         self._from_truth[touched] = nearest(
-            self.truth_points[touched], self._edge, self._pixel, self._beyond(self._from_truth[touched])
+            self.truth_points[touched], self._edge, self._pixel, self._beyond(reach)
         )
 
-    def _beyond(self, before: Distances) -> Callable[[Indices], Distances]:
-        """Distances to the mask's points, most likely to those not much farther than `before`."""
+    def _beyond(self, reach: float) -> Callable[[Indices], Distances]:
+        """Distances to the mask's points, which are likely to be within `reach`."""
 
         def measure(rest: Indices) -> Distances:
-            reach = 2.0 * float(before.max()) + FRAME
             if not math.isfinite(reach):
                 return far(rest, self._edge, self.points, self._pixel)
             row, column = np.divmod(rest, self._stride)
@@ -282,27 +292,23 @@ class _Band:
     def __init__(self, state: _Edited) -> None:
         self._state = state
         self._width = boundary_width((state.truth.shape[0], state.truth.shape[1]))
-        self._truth = band(state.truth, self._width)
+        self._truth = band(state.truth, self._width).view(np.bool_)
         self._mask = np.zeros_like(self._truth)
         self._size = self._both = 0
-        self._truth_size = cv2.countNonZero(self._truth)
+        self._truth_size = _count(self._truth)
 
     def update(self, box: Box) -> None:
         shape = self._mask.shape
         near = _clipped((_grown(box[0], self._width), _grown(box[1], self._width)), shape)
         around = _clipped((_grown(near[0], self._width), _grown(near[1], self._width)), shape)
         inside = tuple(slice(n.start - a.start, n.stop - a.start) for n, a in zip(near, around, strict=True))
-        new = band(self._state.mask[around], self._width)[inside]
+        new = band(self._state.mask[around], self._width).view(np.bool_)[inside]
         old, truth = self._mask[near], self._truth[near]
-        self._size += _ones(new) - _ones(old)
-        self._both += _ones(new & truth) - _ones(old & truth)
+        self._size += _count(new) - _count(old)
+        self._both += _shared(new, truth) - _shared(old, truth)
         self._mask[near] = new
         union = self._size + self._truth_size - self._both
         self._state.boundary = self._both / union if union else 1.0
-
-
-def _ones(band: UInt8Array) -> int:
-    return cv2.countNonZero(np.ascontiguousarray(band))
 
 
 class _Lines:
@@ -311,14 +317,15 @@ class _Lines:
     def __init__(self, state: _Edited) -> None:
         self._state = state
         self._truth_line = EditedSkeleton(state.truth).line
+        self._truth_length = _count(self._truth_line)
         self._edited = EditedSkeleton(state.mask)
 
     def update(self, box: Box) -> None:
         self._edited.update(self._state.mask, box)
         line = self._edited.line
         self._state.lines = ClDice.of(
-            (_count(line), _count(line & self._state.truth)),
-            (_count(self._truth_line), _count(self._truth_line & self._state.mask)),
+            (_count(line), _shared(line, self._state.truth)),
+            (self._truth_length, _shared(self._truth_line, self._state.mask)),
         )
 
 
