@@ -81,7 +81,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             limits=(
                 "Flat and small polyps, and centres other than the two trained on, are missed more often.",
                 "Frames without a polyp were never seen in training: expect false finds on them.",
-                "On video of an unseen centre the predicted quality is too hopeful (coverage, among the figures).",
+                "On unseen video the predicted quality is too hopeful (see coverage among the figures).",
             ),
         ),
         "breast": Recipe(
