@@ -104,7 +104,7 @@ class LiveScores:
         new = mask[box] if self._region is None else mask[box] & self._region[box]
         self._state.recount(new, box)
         self._mask[box] = new
-        for part in self._parts:
+        for part in self._parts if new.size else ():
             part.update(box)
         hard = {name: METRICS[name].compute(self._state) for name in self._names}
         return hard | self._soft
@@ -268,11 +268,10 @@ class _Outline:
             targets = self.points[first:last]
             across = targets % self._stride
             targets = targets[(across >= near[1].start) & (across < near[1].stop)]
-            if len(targets):
-                tree = tree_of(targets, self._stride, self._pixel)
-                found = np.asarray(tree.query(place(rest, self._stride, self._pixel))[0])
-                if found.max() <= reach:
-                    return found
+            tree = tree_of(targets, self._stride, self._pixel)
+            found = np.asarray(tree.query(place(rest, self._stride, self._pixel))[0])
+            if found.max() <= reach:
+                return found
             return far(rest, self._edge, self.points, self._pixel)
 
         return measure

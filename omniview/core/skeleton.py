@@ -225,7 +225,7 @@ class EditedSkeleton:
         stays, taken = [changed.compress(now)], []
         watched, fresh = changed[:0], changed
         step, idle = 0, 0
-        while len(lost) or len(watched) or len(fresh):
+        while True:
             if len(fresh):
                 near: Indices = np.unique(fresh[:, None] + block)
                 near = near.compress(~seen.take(near))
@@ -250,10 +250,10 @@ class EditedSkeleton:
             odd[lost.compress(over)] = False
             lost = lost.compress(~over)
             watched = watched.compress(~gone)
-            idle = 0 if len(taken[-1]) else idle + 1
-            if not len(lost) and not odd.take(watched).any():
-                break
-            if step >= self._passes and idle >= 2:
+            # only once nothing goes in the mask before either: that too can be beside what is watched
+            idle = 0 if len(taken[-1]) or len(fresh) or step <= self._passes else idle + 1
+            same = not len(lost) and not odd.take(watched).any()
+            if same or idle == 2:
                 break
         times[changed] = 0
         line[changed] = False

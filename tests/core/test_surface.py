@@ -65,17 +65,20 @@ def test_distances_are_those_of_brute_force(
     check(surface_distances(*masks, spacing), brute_force(*masks, spacing))
 
 
-@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.5, 2.0)])
+@pytest.mark.parametrize("look", [0, surface.LOOK, 10**9])
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.5, 2.0), (0.1, 3.0)])
 @pytest.mark.parametrize("share", [0, 10**9])
-def test_a_tree_and_a_transform_find_the_same(
-    share: int, spacing: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+def test_neighbourhood_tree_and_transform_find_the_same(
+    share: int, spacing: tuple[float, float], look: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Speed decides which of the two is used, never the result."""
+    """Speed decides which of the three is used, never the result."""
+    monkeypatch.setattr(surface, "LOOK", look)
     monkeypatch.setattr(surface, "SPARSE_ISOTROPIC", share)
     monkeypatch.setattr(surface, "SPARSE_ANISOTROPIC", share)
     rng = np.random.default_rng(3)
-    a, b = rng.random((2, 40, 60)) < 0.1
-    check(surface_distances(a, b, spacing), brute_force(a, b, spacing))
+    for density in (0.1, 0.003):
+        a, b = rng.random((2, 40, 60)) < density
+        check(surface_distances(a, b, spacing), brute_force(a, b, spacing))
 
 
 def test_long_distances_keep_their_digits() -> None:
@@ -115,6 +118,20 @@ def test_reducers_are_symmetric_and_ordered(
     assert max(one.assd(), one.masd()) <= one.hausdorff() + 1e-12
 
 
+@given(masks=pairs(), spacing=SPACINGS, up=st.integers(0, 9), left=st.integers(0, 70))
+def test_what_surrounds_the_masks_does_not_matter(
+    masks: tuple[BoolArray, BoolArray], spacing: tuple[float, float], up: int, left: int
+) -> None:
+    """A larger image around the same masks gives the same distances; a mirrored one the same values."""
+    small = surface_distances(*masks, spacing)
+    a, b = (np.pad(mask, ((up, 3), (left, 1))) for mask in masks)
+    large = surface_distances(a, b, spacing)
+    np.testing.assert_array_equal(large.a_to_b, small.a_to_b)
+    np.testing.assert_array_equal(large.b_to_a, small.b_to_a)
+    mirrored = surface_distances(masks[0][::-1], masks[1][::-1], spacing)
+    np.testing.assert_allclose(np.sort(mirrored.a_to_b), np.sort(small.a_to_b), rtol=1e-12)
+
+
 @given(masks=pairs(), low=st.floats(0, 20), high=st.floats(0, 20))
 def test_surface_dice_never_falls_with_the_tolerance(
     masks: tuple[BoolArray, BoolArray], low: float, high: float
@@ -134,6 +151,8 @@ def test_reducers_by_hand() -> None:
     assert found.b_to_a.tolist() == [0.0]
     assert found.hausdorff() == 3.0
     assert found.hausdorff(95) == pytest.approx(2.85)  # interpolated, larger of the two directions
+    assert found.pooled(50) == 0.0
+    assert found.pooled(95) == pytest.approx(2.7)  # of 0, 0, 3 together
     assert found.assd() == pytest.approx(1.0)
     assert found.masd() == pytest.approx(0.75)
     assert found.nsd(2.999) == pytest.approx(2 / 3)
