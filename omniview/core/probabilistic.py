@@ -1,9 +1,4 @@
-"""What a probability map is worth: measures that only ask how often a value occurs in and outside the truth.
-
-8-bit maps are counted into 256 levels once, and every measure follows exactly from those counts. float32
-maps are sorted once, the truth packed into the lowest bit of each key; non-negative floats sort like their
-bit patterns.
-"""
+"""A probability map beside its reference: what measures of probability share is computed once, on demand."""
 
 from __future__ import annotations
 
@@ -17,18 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from omniview.core.image import Array, BoolArray, FloatArray, UInt8Array
+from omniview.core.levels import Levels, levels_of_counts, levels_of_floats
 
 __all__ = [
     "GREYS",
-    "Levels",
     "Moments",
     "SoftPair",
     "Sweep",
-    "auc",
-    "average_precision",
-    "average_precision_trapezoid",
     "brier",
-    "ece",
     "mae",
     "mean_dice",
     "mean_iou",
@@ -40,31 +31,6 @@ Counts: TypeAlias = npt.NDArray[np.int64]
 GREYS = 256
 """Levels of an 8-bit map, and thresholds of measures that are averaged over thresholds."""
 EXACT = 2**24  # calcHist counts in float32, which holds whole numbers up to here
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Levels:
-    """How often each probability occurs.
-
-    Attributes:
-        values: (L,) float64, ascending, each occurs.
-        positive: (L,) int64, pixels of that value inside the truth.
-        negative: (L,) int64, outside.
-    """
-
-    values: Doubles
-    positive: Counts
-    negative: Counts
-
-    @property
-    def positives(self) -> int:
-        """Pixels of the truth."""
-        return int(self.positive.sum())
-
-    @property
-    def negatives(self) -> int:
-        """Pixels outside the truth."""
-        return int(self.negative.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +105,9 @@ class SoftPair:
         if low == high:
             return self
         if self._codes is None:
-            wide = (self._floats - np.float32(low)) / np.float32(high - low)
-            return SoftPair(np.clip(wide, 0.0, 1.0, dtype=np.float32), self.truth, self.region)
+            wide = self._floats - np.float32(low)
+            wide /= np.float32(high - low)
+            return SoftPair(np.clip(wide, 0.0, 1.0, out=wide), self.truth, self.region)
         pair = SoftPair(self._codes, self.truth, self.region)
         # levels beyond the map's own range do not occur within the region
         pair._table = np.clip((self._table - low) / (high - low), 0.0, 1.0)
@@ -200,12 +167,12 @@ class SoftPair:
     @cached_property
     def levels(self) -> Levels:
         """How often each probability occurs inside and outside the truth."""
-        if self._codes is None:
-            return _sorted_levels(self._floats, self.truth, self.region)
-        positive = _histogram(self._codes, self._inside)
-        negative = _histogram(self._codes, self._counted) - positive
-        there = positive + negative > 0
-        return Levels(self._table[there], positive[there], negative[there])
+        if self._codes is not None:
+            positive = _histogram(self._codes, self._inside)
+            return levels_of_counts(self._table, positive, _histogram(self._codes, self._counted) - positive)
+        if self.region is None:
+            return levels_of_floats(self._floats, self.truth)
+        return levels_of_floats(self._floats[self.region], self.truth[self.region])
 
     @cached_property
     def sweep(self) -> Sweep:
@@ -260,22 +227,6 @@ def _float_moments(box: FloatArray, where: UInt8Array) -> Moments:
     return Moments(count, mean * count, (deviation * deviation + mean * mean) * count, low, high)
 
 
-def _sorted_levels(floats: FloatArray, truth: BoolArray, region: BoolArray | None) -> Levels:
-    flat, inside = (floats.ravel(), truth.ravel()) if region is None else (floats[region], truth[region])
-    if not flat.size:
-        nothing = np.zeros(0, np.int64)
-        return Levels(np.zeros(0), nothing, nothing)
-    keys = np.abs(flat).view(np.uint32)  # -0.0 is 0.0
-    keys <<= 1
-    keys |= inside
-    keys.sort()
-    last = np.flatnonzero(np.append((keys[1:] >> 1) != (keys[:-1] >> 1), True))
-    seen = np.cumsum(keys & 1, dtype=np.int64)[last]
-    positive = np.diff(seen, prepend=0)
-    values = (keys[last] >> 1).view(np.float32).astype(np.float64)
-    return Levels(values, positive, np.diff(last + 1, prepend=0) - positive)
-
-
 def mae(pair: SoftPair) -> float:
     """Mean absolute error of the probability (Perazzi et al. 2012), in [0,1]."""
     inside, outside = pair.moments(slice(None), slice(None))
@@ -287,70 +238,6 @@ def brier(pair: SoftPair) -> float:
     inside, outside = pair.moments(slice(None), slice(None))
     error = outside.squares + inside.count - 2.0 * inside.total + inside.squares
     return max(0.0, error / max(inside.count + outside.count, 1))
-
-
-def auc(levels: Levels) -> float | None:
-    """Area under the ROC curve: how often a pixel of the truth has a higher probability than one outside.
-
-    Ties count one half (Mann and Whitney 1947; Hanley and McNeil 1982). None unless there are pixels of both.
-    """
-    positives, negatives = levels.positives, levels.negatives
-    if not positives or not negatives:
-        return None
-    below = np.cumsum(levels.negative) - levels.negative
-    return float(levels.positive @ (below + levels.negative / 2.0)) / positives / negatives
-
-
-def _precision_recall(levels: Levels) -> tuple[Doubles, Doubles]:
-    tp = np.cumsum(levels.positive[::-1])
-    marked = np.cumsum((levels.positive + levels.negative)[::-1])
-    return tp / marked, tp / levels.positives
-
-
-def average_precision(levels: Levels) -> float | None:
-    """Sum of precision times step in recall, thresholds descending, not interpolated; as scikit-learn.
-
-    None where the truth is empty.
-    """
-    if not levels.positives:
-        return None
-    precision, recall = _precision_recall(levels)
-    return float(precision @ np.diff(recall, prepend=0.0))
-
-
-def average_precision_trapezoid(levels: Levels) -> float | None:
-    """Area under the straight lines between the points (recall, precision), from (0, 1); as MetricsReloaded.
-
-    Davis and Goadrich 2006 show why these lines are too high. None where the truth is empty.
-    """
-    if not levels.positives:
-        return None
-    precision, recall = _precision_recall(levels)
-    precision, recall = np.append(1.0, precision), np.append(0.0, recall)
-    return float((precision[1:] + precision[:-1]) @ np.diff(recall) / 2.0)
-
-
-def ece(levels: Levels, bins: int = 10, with_zero: bool = True) -> float | None:
-    """Expected calibration error of the foreground's probability (Naeini et al. 2015), in float64.
-
-    Bins are (l, r], the first one [0, r].
-
-    Args:
-        levels: the counts.
-        bins: of equal width.
-        with_zero: whether pixels of probability 0 count; None is the result where none are left.
-    """
-    values, positive = levels.values, levels.positive
-    total = positive + levels.negative
-    if not with_zero:
-        above = values > 0.0
-        values, positive, total = values[above], positive[above], total[above]
-    n = int(total.sum())
-    if not n:
-        return None
-    place = np.searchsorted(np.arange(1, bins) / bins, values, side="left")
-    expected, observed = np.bincount(place, values * total, bins), np.bincount(place, positive, bins)
-    return float(np.abs(observed - expected).sum()) / n
 
 
 def mean_dice(sweep: Sweep, both_empty: float = 1.0) -> float:

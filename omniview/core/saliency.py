@@ -8,6 +8,7 @@ means, as their authors' programs do; the third is then not defined.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import cv2
@@ -24,6 +25,7 @@ Doubles: TypeAlias = npt.NDArray[np.float64]
 TINY = float(np.spacing(1.0))  # the papers' programs add it to every denominator
 FAR = 120  # pixels: beyond, importance is 2 to seven digits
 REACH = 3  # pixels: half width of the weighted F's 7x7 window
+STRIP = 2**17  # pixels at a time
 SIGMA = 5.0  # of its Gaussian
 EVERYWHERE = slice(None)
 NEAREST_FIRST = sorted(
@@ -154,38 +156,58 @@ def weighted_f(pair: SoftPair) -> float:
     The truth must not be empty. Smoothing looks up to 3 pixels beyond the truth, so that the nearest pixel of
     the truth is searched there only; importance is measured as far as it still grows.
     """
-    truth = pair.truth
-    box = _box(truth, REACH)
-    near = np.ascontiguousarray(truth[box])
-    error = np.abs(pair.values(*box) - near)
-    smooth = _smoothed(error, near, None if pair.region is None else pair.region[box])
-    caught = int(np.count_nonzero(near))
-    missed = float(np.minimum(error[near], smooth[near]).sum())
-    true, false = caught - missed, _false_weight(pair)
-    recall = 1.0 - missed / caught
-    precision = true / (true + false + TINY)
+    caught = int(np.count_nonzero(pair.truth))
+    missed, false = _missed_weight(pair), _false_weight(pair)
+    true = caught - missed
+    recall, precision = true / caught, true / (true + false + TINY)
     return 2.0 * recall * precision / (recall + precision + TINY)
 
 
 def _box(truth: BoolArray, margin: int) -> tuple[slice, slice]:
     left, top, width, height = cv2.boundingRect(truth.view(np.uint8))
     return (
-        slice(max(0, top - margin), top + height + margin),
+        slice(max(0, top - margin), min(len(truth), top + height + margin)),
         slice(max(0, left - margin), left + width + margin),
     )
 
 
+def _strips(rows: slice, width: int) -> Iterator[slice]:
+    """Rows in pieces that fit into a processor's cache."""
+    height = max(1, STRIP // width)
+    for top in range(rows.start, rows.stop, height):
+        yield slice(top, min(top + height, rows.stop))
+
+
+def _missed_weight(pair: SoftPair) -> float:
+    """Sum over the truth of the error, or of its smoothed value where that is less."""
+    rows, columns = _box(pair.truth, REACH)
+    total = 0.0
+    for strip in _strips(rows, pair.truth.shape[1]):
+        # the window looks 3 rows up and down, and from there the nearest truth is 4 rows away at most
+        wide = slice(max(0, strip.start - 2 * REACH - 1), strip.stop + 2 * REACH + 1)
+        truth = np.ascontiguousarray(pair.truth[wide, columns])
+        error = np.abs(pair.values(wide, columns) - truth)
+        smooth = _smoothed(error, truth, None if pair.region is None else pair.region[wide, columns])
+        own = slice(strip.start - wide.start, strip.stop - wide.start)
+        inside = truth[own]
+        total += float(np.minimum(error[own][inside], smooth[own][inside]).sum())
+    return total
+
+
 def _false_weight(pair: SoftPair) -> float:
     """Sum over the background of error times importance, 2 - exp(ln(0.5) / 5 distance to the truth)."""
-    total = pair.moments(EVERYWHERE, EVERYWHERE)[1].total
+    total = 2.0 * pair.moments(EVERYWHERE, EVERYWHERE)[1].total
     if total == 0.0:
         return 0.0
-    box = _box(pair.truth, FAR)
-    outside = np.logical_not(pair.truth[box])
+    rows, columns = _box(pair.truth, FAR)
+    outside = np.logical_not(pair.truth[rows, columns])
     distance = cv2.distanceTransform(outside.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    closeness = cv2.exp(distance * np.float32(math.log(0.5) / 5.0))
-    counted = outside if pair.region is None else outside & pair.region[box]
-    return 2.0 * total - float(np.vdot(pair.values(*box)[counted], closeness[counted].astype(np.float64)))
+    for strip in _strips(rows, pair.truth.shape[1]):
+        own = slice(strip.start - rows.start, strip.stop - rows.start)
+        counted = outside[own] if pair.region is None else outside[own] & pair.region[strip, columns]
+        closeness = cv2.exp(distance[own] * np.float32(math.log(0.5) / 5.0))
+        total -= float(np.vdot(pair.values(strip, columns)[counted], closeness[counted].astype(np.float64)))
+    return total
 
 
 def _smoothed(error: Doubles, truth: BoolArray, region: BoolArray | None) -> Doubles:
