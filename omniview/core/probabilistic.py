@@ -100,8 +100,8 @@ class SoftPair:
 
     def stretched(self) -> SoftPair:
         """The same pair with the map's smallest and largest value moved to 0 and 1; a flat map stays."""
-        occurring = self._everything()
-        low, high = occurring.low, occurring.high
+        occurring = [m for m in self.whole if m.count] or [*self.whole]
+        low, high = min(m.low for m in occurring), max(m.high for m in occurring)
         if low == high:
             return self
         if self._codes is None:
@@ -113,18 +113,6 @@ class SoftPair:
         pair._table = np.clip((self._table - low) / (high - low), 0.0, 1.0)
         return pair
 
-    def _everything(self) -> Moments:
-        whole = slice(None), slice(None)
-        inside, outside = self.moments(*whole)
-        parts = [m for m in (inside, outside) if m.count]
-        return Moments(
-            inside.count + outside.count,
-            inside.total + outside.total,
-            inside.squares + outside.squares,
-            min((m.low for m in parts), default=0.0),
-            max((m.high for m in parts), default=0.0),
-        )
-
     def values(self, rows: slice, columns: slice) -> Doubles:
         """Probabilities of a box, (rows, columns) float64."""
         if self._codes is None:
@@ -134,21 +122,31 @@ class SoftPair:
     @property
     def mean(self) -> float:
         """Mean probability within the region."""
-        found = self._everything()
-        return found.total / max(found.count, 1)
+        inside, outside = self.whole
+        return (inside.total + outside.total) / max(inside.count + outside.count, 1)
+
+    @cached_property
+    def whole(self) -> tuple[Moments, Moments]:
+        """Sums inside and outside the truth, of all pixels within the region."""
+        if self._codes is None:
+            return self.moments(slice(None), slice(None))
+        positive, negative = self._tallies
+        return self._code_moments(positive), self._code_moments(negative)
 
     def moments(self, rows: slice, columns: slice) -> tuple[Moments, Moments]:
-        """Sums inside and outside the truth, of the pixels of a box that are within the region."""
+        """As `whole`, of the pixels of a box."""
         inside = self._inside[rows, columns]
-        outside = self._outside[rows, columns]
         if self._codes is None:
             box = self._floats[rows, columns]
-            return _float_moments(box, inside), _float_moments(box, outside)
-        codes = self._codes[rows, columns]
-        return (
-            self._code_moments(_histogram(codes, inside)),
-            self._code_moments(_histogram(codes, outside)),
-        )
+            return _float_moments(box, inside), _float_moments(box, self._outside[rows, columns])
+        counted = None if self._counted is None else self._counted[rows, columns]
+        positive, negative = _tallies(self._codes[rows, columns], inside, counted)
+        return self._code_moments(positive), self._code_moments(negative)
+
+    @cached_property
+    def _tallies(self) -> tuple[Counts, Counts]:
+        assert self._codes is not None
+        return _tallies(self._codes, self._inside, self._counted)
 
     @cached_property
     def _outside(self) -> UInt8Array:
@@ -168,8 +166,7 @@ class SoftPair:
     def levels(self) -> Levels:
         """How often each probability occurs inside and outside the truth."""
         if self._codes is not None:
-            positive = _histogram(self._codes, self._inside)
-            return levels_of_counts(self._table, positive, _histogram(self._codes, self._counted) - positive)
+            return levels_of_counts(self._table, *self._tallies)
         if self.region is None:
             return levels_of_floats(self._floats, self.truth)
         return levels_of_floats(self._floats[self.region], self.truth[self.region])
@@ -177,13 +174,13 @@ class SoftPair:
     @cached_property
     def sweep(self) -> Sweep:
         """Counts at the 256 thresholds."""
-        codes, greys = self._codes, np.arange(GREYS)
-        if codes is None:
+        if self._codes is None:
             codes = (self._floats * np.float32(GREYS - 1)).astype(np.uint8)
+            greys = np.arange(GREYS)
+            positive, negative = _tallies(codes, self._inside, self._counted)
         else:
             greys = (self._table * (GREYS - 1)).astype(np.intp)
-        positive = _histogram(codes, self._inside)
-        negative = _histogram(codes, self._counted) - positive
+            positive, negative = self._tallies
         tp, fp = (
             np.cumsum(np.bincount(greys, counts, GREYS)[::-1]).astype(np.int64)
             for counts in (positive, negative)
@@ -192,13 +189,23 @@ class SoftPair:
 
     def at_or_above(self, threshold: float) -> tuple[int, int]:
         """True and false positives where the probability is at least `threshold`."""
-        if self._codes is None:
-            chosen = (self._floats >= threshold).view(np.uint8)
-        else:
-            chosen = cv2.LUT(self._codes, (self._table >= threshold).view(np.uint8)).astype(np.uint8)
-        tp = cv2.countNonZero(chosen & self._inside)
-        total = chosen if self._counted is None else chosen & self._counted
-        return tp, cv2.countNonZero(total) - tp
+        if self._codes is not None:
+            chosen = self._table >= threshold
+            positive, negative = self._tallies
+            return int(positive[chosen].sum()), int(negative[chosen].sum())
+        above = (self._floats >= threshold).view(np.uint8)
+        if self._counted is not None:
+            above &= self._counted
+        total = cv2.countNonZero(above)
+        above &= self._inside
+        tp = cv2.countNonZero(above)
+        return tp, total - tp
+
+
+def _tallies(codes: UInt8Array, inside: UInt8Array, counted: UInt8Array | None) -> tuple[Counts, Counts]:
+    """How often each level occurs inside and outside the truth, where `counted` is not 0."""
+    positive = _histogram(codes, inside)
+    return positive, _histogram(codes, counted) - positive
 
 
 def _histogram(codes: UInt8Array, where: UInt8Array | None) -> Counts:
@@ -229,13 +236,13 @@ def _float_moments(box: FloatArray, where: UInt8Array) -> Moments:
 
 def mae(pair: SoftPair) -> float:
     """Mean absolute error of the probability (Perazzi et al. 2012), in [0,1]."""
-    inside, outside = pair.moments(slice(None), slice(None))
+    inside, outside = pair.whole
     return (outside.total + inside.count - inside.total) / max(inside.count + outside.count, 1)
 
 
 def brier(pair: SoftPair) -> float:
     """Mean squared error of the probability (Brier 1950), in [0,1]."""
-    inside, outside = pair.moments(slice(None), slice(None))
+    inside, outside = pair.whole
     error = outside.squares + inside.count - 2.0 * inside.total + inside.squares
     return max(0.0, error / max(inside.count + outside.count, 1))
 

@@ -27,7 +27,6 @@ FAR = 120  # pixels: beyond, importance is 2 to seven digits
 REACH = 3  # pixels: half width of the weighted F's 7x7 window
 STRIP = 2**17  # pixels at a time
 SIGMA = 5.0  # of its Gaussian
-EVERYWHERE = slice(None)
 NEAREST_FIRST = sorted(
     (
         (row, column)
@@ -41,7 +40,7 @@ NEAREST_FIRST = sorted(
 
 def s_measure(pair: SoftPair, alpha: float = 0.5) -> float:
     """Structure measure: object-aware and region-aware similarity, mixed by `alpha`, in [0,1]."""
-    inside, outside = pair.moments(EVERYWHERE, EVERYWHERE)
+    inside, outside = pair.whole
     count = inside.count + outside.count
     if not inside.count or not outside.count:
         alone = inside if inside.count else outside
@@ -123,7 +122,7 @@ def e_measures(pair: SoftPair, less: int = 0) -> Doubles:
 def e_measure_adaptive(pair: SoftPair, less: int = 0) -> float:
     """Enhanced alignment at twice the mean of the map (at most 1)."""
     tp, fp = pair.at_or_above(min(2.0 * pair.mean, 1.0))
-    inside, outside = pair.moments(EVERYWHERE, EVERYWHERE)
+    inside, outside = pair.whole
     return float(_alignment(np.array([tp]), np.array([fp]), inside.count, outside.count, less)[0])
 
 
@@ -196,7 +195,7 @@ def _missed_weight(pair: SoftPair) -> float:
 
 def _false_weight(pair: SoftPair) -> float:
     """Sum over the background of error times importance, 2 - exp(ln(0.5) / 5 distance to the truth)."""
-    total = 2.0 * pair.moments(EVERYWHERE, EVERYWHERE)[1].total
+    total = 2.0 * pair.whole[1].total
     if total == 0.0:
         return 0.0
     rows, columns = _box(pair.truth, FAR)
