@@ -7,8 +7,10 @@ stalls the window even from a thread; the platform before the application; the l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +33,7 @@ _log = logging.getLogger(__name__)
 FIRST_SAMPLE = "polyp-phantom"
 """Greets whoever starts without a file: colour, one clear object, exact truth."""
 _PICTURE = (1600, 1000)  # of the window on a screenshot
+_INTERRUPTED = 128 + signal.SIGINT  # as a shell has it
 SWITCH_S = 0.001
 """Python's threads take turns this often; the default of 5 ms makes the window stutter."""
 
@@ -96,7 +99,7 @@ def start(
         masks: with `screenshot`, also write the masks into this folder.
 
     Returns:
-        0; with `screenshot` 1 if the image could not be read or no model gave a mask.
+        0; with `screenshot` 1 if the image could not be read or no model gave a mask; 130 after Ctrl-C.
 
     Raises:
         InputError: there is no such sample or task.
@@ -130,6 +133,11 @@ def start(
 
             async def main() -> int:
                 window = Window(session, models, permission)
+                this = asyncio.current_task()
+                assert this is not None
+                # Qt's loop runs no Python while nothing happens, so that Ctrl-C would wait for the mouse
+                with contextlib.suppress(NotImplementedError):  # Windows: see `_told`
+                    loop.add_signal_handler(signal.SIGINT, this.cancel)
                 try:
                     if paths:
                         window.open(paths, truth)
@@ -147,7 +155,11 @@ def start(
                     window.deleteLater()
 
             return int(loop.run_until_complete(main()))
+    except asyncio.CancelledError:
+        return _INTERRUPTED
     finally:
+        with contextlib.suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGINT)
         sys.excepthook = before
         sys.setswitchinterval(switch)
         loop.close()
@@ -221,8 +233,18 @@ class Gate:
         self._airlock().grant(self._endpoint(), "dialog")
 
     def withdraw(self, omnimodel: str) -> bool:
-        """Forget the consent."""
-        return omnimodel == "gemini" and self._airlock().revoke(self._endpoint())
+        """Forget the consent.
+
+        Raises:
+            NotAllowed: one was given for this run on the command line, which this cannot take back.
+        """
+        was = omnimodel == "gemini" and self._airlock().revoke(self._endpoint())
+        if self._given and omnimodel == "gemini":
+            raise NotAllowed(
+                "This run was started with --consent, which holds until OmniView is closed.",
+                "Switch Offline on, or start again without --consent.",
+            )
+        return was
 
     def _airlock(self) -> Airlock:
         from omniview.omnimodel.airlock import Airlock
@@ -245,7 +267,12 @@ def _check(models: Models, task: str, sample: str | None) -> None:
 
 
 def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Log an exception that escaped from a slot, and go on."""
-    if isinstance(error, KeyboardInterrupt | OmniViewError):
+    """Log an exception that escaped from a slot, and go on; Ctrl-C closes the window."""
+    if isinstance(error, KeyboardInterrupt):
+        from PyQt6.QtWidgets import QApplication
+
+        QApplication.closeAllWindows()
+        return
+    if isinstance(error, OmniViewError):
         sys.stderr.write(f"{error}\n")
     _log.error("defect in the window", exc_info=(kind, error, trace))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication
 
 from omniview.app import Gate, start
-from omniview.errors import InputError, OutputError, UnreadableFile
+from omniview.errors import InputError, NotAllowed, OutputError, UnreadableFile
 from omniview.settings import GeminiSettings, Settings, api_key
 from omniview.ui.window import Window
 from tests.ui.parts import OtsuModels, pixels_of
@@ -217,3 +219,31 @@ def test_real_window(tmp_path: Path) -> None:
     assert done.stdout.strip().endswith("xcb"), done.stdout + done.stderr
     assert _colours(picture) > 1000
     assert len(list((tmp_path / "out").glob("*.fused.png"))) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to every process of the console")
+def test_ctrl_c_ends_the_window(qapp: QApplication, blob: Path) -> None:
+    """Ctrl-C in the terminal stops the models and gives the shell's status, though nobody moves the mouse."""
+    models = OtsuModels()
+    models.parts[1].delay_s = 60
+    late = QTimer()
+    late.setSingleShot(True)
+    late.timeout.connect(QApplication.closeAllWindows)  # so that a window that does not listen ends the test
+    late.start(20_000)
+    ctrl_c = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    ctrl_c.start()
+    try:
+        assert start(models, [blob]) == 130
+    finally:
+        ctrl_c.join()
+        late.stop()
+    assert models.closed
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_consent_of_the_command_line_cannot_be_withdrawn_unnoticed() -> None:
+    """Pixels may leave until the end of a run with --consent, and the window says so."""
+    gate = Gate(Settings(), given=True)
+    with pytest.raises(NotAllowed, match="--consent"):
+        gate.withdraw("gemini")
+    assert not gate.withdraw("builtin")
