@@ -116,7 +116,9 @@ class Settings(_Frozen):
                 raise SettingsError(f"OMNIVIEW_OFFLINE is {offline!r}.", "Set it to 1 or 0.")
             values["offline"] = offline.lower() in _TRUE
         if url := os.environ.get("GOOGLE_GEMINI_BASE_URL"):
-            values["gemini"] = {**values.get("gemini", {}), "base_url": url}
+            table = values.setdefault("gemini", {})
+            if isinstance(table, dict):  # anything else is refused below, by name
+                table["base_url"] = url
         return cls._checked(values, str(path))
 
     def changed(self, **values: object) -> Self:

@@ -81,3 +81,11 @@ def test_settings_that_cannot_be_saved_say_so(tmp_path: Path) -> None:
     blocked.write_text("")
     with pytest.raises(OutputError, match="could not be saved"):
         Settings().save(blocked)
+
+
+def test_a_table_that_is_none_is_named(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gemini = 3` is refused in words, also while the environment sets an address in it."""
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:9")
+    (own_home / "settings.toml").write_text("gemini = 3")
+    with pytest.raises(SettingsError, match="setting gemini"):
+        Settings.load()
