@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ from omniview.core.case import Case
 from omniview.core.image import Image
 from omniview.core.segmenter import Segmenter
 from omniview.core.task import Task
-from omniview.errors import InputError, SettingsError
+from omniview.errors import InputError, OmniViewError, SettingsError
 
 __all__ = ["AUTO", "Models", "Question", "analyse_file"]
+
+_log = logging.getLogger(__name__)
 
 AUTO = "auto"
 """The task's name that means: find out from the image."""
@@ -73,14 +76,23 @@ async def analyse_file(
     Raises:
         InputError: image or truth cannot be used, or the task is not clear.
         SettingsError: the question names what does not exist.
+        OmniViewError: a defect, or too little memory; it is in the log, and the next file can be tried.
     """
-    image, task, segmenters = await asyncio.to_thread(_prepare, path, models, question, frame)
-    reference = None
-    if truth is not None:
-        from omniview.io.read import read_truth
+    try:
+        image, task, segmenters = await asyncio.to_thread(_prepare, path, models, question, frame)
+        reference = None
+        if truth is not None:
+            from omniview.io.read import read_truth
 
-        reference = await asyncio.to_thread(read_truth, truth, image, len(task.labels))
-    return await analyse(image, task, segmenters, truth=reference)
+            reference = await asyncio.to_thread(read_truth, truth, image, len(task.labels))
+        return await analyse(image, task, segmenters, truth=reference)
+    except OmniViewError:
+        raise
+    except Exception as error:
+        _log.exception("defect")
+        raise OmniViewError(
+            f"A defect in OmniView ({type(error).__name__}).", "See the log, and report it."
+        ) from error
 
 
 def _prepare(

@@ -10,14 +10,15 @@ import asyncio
 import csv
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from omniview.analyse import FUSED
 from omniview.batch.one import Models, Question, analyse_file
-from omniview.batch.results import unique_stems, write_masks
+from omniview.batch.results import write_masks
 from omniview.batch.summary import summarise
 from omniview.core.case import Case
 from omniview.core.metrics import METRICS, is_true_negative, score
@@ -98,7 +99,7 @@ async def score_pairs(
         models: where segmenters come from.
         question: what every image is asked.
         out: folder for the results; made if missing. An earlier cases.csv in it is replaced.
-        masks: also write the masks of every case into out/masks.
+        masks: also write the masks of every case into out/masks, named as cases.csv names its image.
         on_case: called after each case with its index and rows.
 
     Raises:
@@ -110,22 +111,24 @@ async def score_pairs(
     names = (*roles, FUSED)
     everything: list[Row] = []
     failed = 0
-    stems = unique_stems(pair.image for pair in pairs)
     try:
         with await asyncio.to_thread(_create, out / "cases.csv") as file:
             writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
             writer.writeheader()
-            async for index, result in _results(pairs, models, question):
-                rows = await asyncio.to_thread(_rows, pairs[index].name, result, names)
-                if masks and isinstance(result, Case):
-                    await asyncio.to_thread(write_masks, result, out / "masks", stems[index])
-                for row in rows:
-                    writer.writerow({k: _text(v) for k, v in row.as_dict().items()})
-                _flush(file)
-                everything += rows
-                failed += rows[-1].status in ("failed", "unreadable")  # the fused row comes last
-                if on_case is not None:
-                    on_case(index, rows)
+            # closed however the loop is left, so that nothing is at work any more when the models are closed
+            async with aclosing(_results(pairs, models, question)) as results:
+                async for index, result in results:
+                    name = pairs[index].name
+                    rows = await asyncio.to_thread(_rows, name, result, names)
+                    if masks and isinstance(result, Case):
+                        await asyncio.to_thread(write_masks, result, out / "masks", name)
+                    for row in rows:
+                        writer.writerow({k: _text(v) for k, v in row.as_dict().items()})
+                    _flush(file)
+                    everything += rows
+                    failed += rows[-1].status in ("failed", "unreadable")  # the fused row comes last
+                    if on_case is not None:
+                        on_case(index, rows)
     except OSError as error:
         raise OutputError(
             f"Results cannot be written to {out} ({error.strerror}).",
@@ -138,7 +141,7 @@ async def score_pairs(
 
 async def _results(
     pairs: Sequence[Pair], models: Models, question: Question
-) -> AsyncIterator[tuple[int, Case | OmniViewError]]:
+) -> AsyncGenerator[tuple[int, Case | OmniViewError], None]:
     """Case or error of each pair in order, with a few at work ahead of the one that is awaited."""
     waiting: deque[tuple[int, asyncio.Task[Case | OmniViewError]]] = deque()
     ahead = iter(enumerate(pairs))

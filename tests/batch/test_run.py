@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from omniview.batch.one import Question
 from omniview.batch.run import Row, score_pairs
 from omniview.core.image import Image
 from omniview.core.metrics import METRICS
+from omniview.core.prediction import Prediction
 from omniview.core.segmenter import Segmenter
 from omniview.core.task import TASKS, Task
 from omniview.errors import OutputError, SettingsError, Unreachable
@@ -146,3 +148,53 @@ async def test_finished_cases_stay_when_a_run_is_cut(folder: Path, tmp_path: Pat
     with pytest.raises(KeyboardInterrupt):
         await score_pairs(pair_folder(folder).pairs, Models(), Question("polyp"), out, on_case=cut)
     assert len(_rows(out)) == 6
+
+
+async def test_masks_are_named_as_the_rows_name_their_image(folder: Path, tmp_path: Path) -> None:
+    """Of two images of one name in different folders it is clear which mask is whose."""
+    for kind in ("images", "masks"):
+        (folder / kind / "ward").mkdir()
+        stored = (folder / kind / "case00.png").read_bytes()
+        (folder / kind / "ward" / "case00.png").write_bytes(stored)
+    pairs = pair_folder(folder).pairs
+    await score_pairs(pairs, Models(), Question("polyp"), tmp_path / "out", masks=True)
+    named = {row["image"] for row in _rows(tmp_path / "out") if row["status"] == "ok"}
+    assert {"case00", "ward/case00"} <= named
+    written = (tmp_path / "out" / "masks").rglob("*.fused.png")
+    below = {path.relative_to(tmp_path / "out" / "masks").as_posix() for path in written}
+    assert {name.removesuffix(".fused.png") for name in below} == named
+
+
+async def test_a_defect_is_a_row(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What nobody foresaw costs one case, not the run; the log has it whole."""
+
+    class Defective(Models):
+        def segmenters(self, task: Task, omnimodel: str, offline: bool) -> tuple[Segmenter, ...]:
+            raise ZeroDivisionError("unforeseen")
+
+    pairs = pair_folder(folder).pairs[:2]
+    totals = await score_pairs(pairs, Defective(), Question("polyp"), tmp_path / "out")
+    assert totals.failed == 2
+    assert all("ZeroDivisionError" in row["reason"] for row in _rows(tmp_path / "out"))
+    assert "unforeseen" in caplog.text
+
+
+async def test_nothing_is_at_work_after_a_run_that_broke_off(folder: Path, tmp_path: Path) -> None:
+    """When results cannot be written, the cases ahead are stopped before the error is told."""
+
+    class OnlyFirst(OtsuSegmenter):
+        async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
+            await asyncio.sleep(0 if image.name == "case00.png" else 60)
+            return await OtsuSegmenter.segment(self, image, task)
+
+    class Slow(Models):
+        def segmenters(self, task: Task, omnimodel: str, offline: bool) -> tuple[Segmenter, ...]:
+            return (OnlyFirst(),)
+
+    def stop(_index: int, _rows: list[Row]) -> None:
+        raise OutputError("The disk is full.")
+
+    ours = asyncio.all_tasks()
+    with pytest.raises(OutputError):
+        await score_pairs(pair_folder(folder).pairs[:4], Slow(), Question("polyp"), tmp_path, on_case=stop)
+    assert asyncio.all_tasks() == ours
