@@ -174,8 +174,9 @@ def _as_pairing(images: list[_File], found: dict[_File, _File], left: dict[_File
     pairs, unpaired, names = [], [], set[str]()
     for image in images:
         name = image.below + stem_of(image.name)
-        name = image.below + image.name if name in names else name
-        names.add(name)
+        # lower case: results are named so, and a and A are one file on Windows and macOS
+        name = image.below + image.name if name.lower() in names else name
+        names.add(name.lower())
         mask = found.get(image)
         pairs.append(Pair(image.path, mask.path if mask else None, name))
         if mask is None:
@@ -203,11 +204,11 @@ def _mask_folders(image: Path) -> Iterator[Path]:
     parents = list(image.absolute().parents)
     for depth, parent in enumerate(parents[:-1]):
         if parent.name.lower() in _IMAGE_FOLDERS:
-            inside = _folders(parent.parent)
+            inside = _folders_if_any(parent.parent)
             below = image.absolute().parent.relative_to(parents[depth])
             yield from (inside[name] / below for name in _MASK_FOLDERS if name in inside)
     for parent in parents[:2]:
-        inside = _folders(parent)
+        inside = _folders_if_any(parent)
         yield from (inside[name] for name in _MASK_FOLDERS if name in inside)
 
 
@@ -220,6 +221,14 @@ def _folders(folder: Path) -> dict[str, Path]:
         raise UnreadableFile(
             f"The folder {folder.name} cannot be listed ({error.strerror}).", "Check the path."
         ) from error
+
+
+def _folders_if_any(folder: Path) -> dict[str, Path]:
+    """As `_folders`; nothing where it may not be listed, as the folder of all homes on some systems."""
+    try:
+        return _folders(folder)
+    except UnreadableFile:
+        return {}
 
 
 def _listed(

@@ -165,3 +165,14 @@ def test_real_folders(shared: Path, name: str) -> None:
     assert len(pairing.pairs) == len(list((folder / "images").iterdir()))
     assert all(pair.truth is not None and pair.truth.stem == pair.image.stem for pair in pairing.pairs)
     assert find_truth(pairing.pairs[3].image) == pairing.pairs[3].truth
+
+
+def test_a_folder_that_cannot_be_listed_holds_no_truth(tmp_path: Path) -> None:
+    """An image may lie where its own folder can be entered but not listed."""
+    assert find_truth(tmp_path / "gone" / "images" / "a.png") is None
+
+
+def test_names_differ_in_more_than_case(tmp_path: Path) -> None:
+    """Results are named after them, and a and A are one file on Windows and macOS."""
+    laid_out(tmp_path, "images/a.png", "images/A.jpg", "masks/a.png")
+    assert len({pair.name.lower() for pair in pair_folder(tmp_path).pairs}) == 2
