@@ -18,7 +18,7 @@ from rich.markup import escape
 
 import omniview
 from omniview import log
-from omniview.errors import OmniViewError
+from omniview.errors import OmniViewError, SettingsError
 from omniview.settings import Settings, home
 
 __all__ = ["app", "main"]
@@ -34,7 +34,7 @@ models_app = typer.Typer(help="Model cards: what is installed, and whether it is
 app.add_typer(models_app, name="models")
 
 _OPEN = "open"
-_say = Console(stderr=True, highlight=False)
+_say = Console(stderr=True, highlight=False, soft_wrap=True)  # a wrapped path cannot be copied
 
 Task = Annotated[str, typer.Option(help="auto, polyp, vessel, breast, nuclei")]
 Omnimodel = Annotated[str | None, typer.Option(help="none, builtin, gemini; default: the settings' choice")]
@@ -78,6 +78,13 @@ def open_(
     consent: Consent = False,
 ) -> None:
     """Open the viewer. With --screenshot: wait for the analysis, save the window, quit."""
+    for given, lacks, words in (
+        (truth is not None, not images, "--truth needs the image that it belongs to."),
+        (masks is not None, screenshot is None, "--masks is written together with --screenshot."),
+        (sample is not None, bool(images), "--sample opens a built-in case instead of an image."),
+    ):
+        if given and lacks:
+            raise SettingsError(words, "Give both, or leave it out." if sample is None else "Leave one out.")
     settings = _settings(omnimodel, offline, None, None)
     from omniview.app import run
 

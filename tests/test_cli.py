@@ -249,3 +249,20 @@ def test_version_and_help() -> None:
     assert omniview("--version").stdout.startswith("omniview ")
     text = omniview("--help").stdout
     assert all(command in text for command in ("open", "segment", "score", "metrics", "doctor"))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--truth", "a.png"], ["--masks", "out"], ["a.png", "--sample", "fundus"]]
+)
+def test_open_refuses_options_that_would_be_ignored(arguments: list[str], tmp_path: Path) -> None:
+    """An option without what it belongs to is bad usage, not silence."""
+    done = omniview("open", *arguments, "--offline")
+    assert done.returncode == 2
+    assert "--" in done.stderr
+
+
+def test_messages_are_not_wrapped(tmp_path: Path) -> None:
+    """A message stays one line in a narrow terminal or a file, so that a path in it can be copied."""
+    done = omniview("segment", tmp_path / "gone.png", "--out", tmp_path / "out", COLUMNS="30")
+    assert done.returncode == 1
+    assert "gone.png does not exist. Check the path." in done.stderr
