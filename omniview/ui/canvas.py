@@ -8,6 +8,7 @@ layers never lose their place.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ from omniview.ui.theme import CANVAS
 from omniview.ui.view import View
 
 __all__ = ["Canvas"]
+
+_log = logging.getLogger(__name__)
 
 _MARGIN = 0.02  # of the image around a fitted one
 _BEYOND = 0.15  # of the viewport, drawn on each side so that a small pan finds layers there
@@ -140,7 +143,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
         self._view = View()
         self._shape: tuple[int, int] | None = None
         self._fitted = True
-        self._drawing = Coalesced(self._draw)
+        self._drawing = Coalesced(self._draw, lambda error: _log.error("defect", exc_info=error))
         self._box.sigTransformChanged.connect(self._moved)
         self._box.sigRangeChangedManually.connect(self._steered)
         self._box.dragged.connect(

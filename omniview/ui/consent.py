@@ -19,6 +19,12 @@ _log = logging.getLogger(__name__)
 
 __all__ = ["ConsentBox", "Consents"]
 
+_NOTHING_MISSING = Notice(
+    "No key and no consent is missing for the chosen omnimodel.",
+    "A key that is not accepted is replaced in the environment or the keyring, before the next start.",
+    Level.INFO,
+)
+
 
 class ConsentBox(QDialog):
     """States what would leave; nothing is agreed to unless the box is ticked."""
@@ -100,11 +106,11 @@ class Consents:
         self._parent, self._session, self._permission, self._again = parent, session, permission, again
         self._latest = Latest(lambda error: _log.error("defect", exc_info=error))
 
-    def ask(self) -> None:
-        """Open the dialog if something is missing."""
+    def ask(self, *, explain: bool = False) -> None:
+        """Open the dialog if something is missing; else say so if `explain`, for a person who asked."""
         if (permission := self._permission) is not None:
             name = self._session.now.omnimodel
-            self._latest.start(lambda _newest: self._ask(permission, name))
+            self._latest.start(lambda _newest: self._ask(permission, name, explain))
 
     def withdraw(self) -> None:
         """Forget the consent for the chosen omnimodel."""
@@ -120,10 +126,12 @@ class Consents:
         """Close what is open; it counts as no."""
         await self._latest.close()
 
-    async def _ask(self, permission: Permission, name: str) -> None:
+    async def _ask(self, permission: Permission, name: str, explain: bool) -> None:
         try:
             wanted = await asyncio.to_thread(permission.wanted, name)
             if wanted is None:
+                if explain:
+                    self._session.update(notice=_NOTHING_MISSING)
                 return
             key = await ConsentBox(self._parent, wanted).answer()
             if key is not None:

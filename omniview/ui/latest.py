@@ -73,10 +73,15 @@ class Coalesced(Generic[T]):
     """Runs one request at a time; of those that come meanwhile only the last is run after it.
 
     For work that must not be cancelled half-way but whose results age quickly, such as painting.
+
+    Args:
+        work: carries out one request.
+        failed: told of an exception that `work` let escape; the next request is run all the same.
     """
 
-    def __init__(self, work: Callable[[T], Awaitable[None]]) -> None:
+    def __init__(self, work: Callable[[T], Awaitable[None]], failed: Callable[[BaseException], None]) -> None:
         self._work = work
+        self._failed = failed
         self._next: T | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -105,6 +110,9 @@ class Coalesced(Generic[T]):
         try:
             while (request := self._next) is not None:
                 self._next = None
-                await self._work(request)
+                try:
+                    await self._work(request)
+                except Exception as error:  # noqa: BLE001 - nobody awaits this task: it would be lost
+                    self._failed(error)
         finally:
             self._task = None

@@ -89,7 +89,13 @@ def notice_of(error: OmniViewError, action: Action = Action.NONE) -> Notice:
 
 
 def badge(
-    case: Case | None, role: Role, *, offline: bool, chosen: bool, elapsed_s: float | None = None
+    case: Case | None,
+    role: Role,
+    *,
+    offline: bool,
+    chosen: bool,
+    elapsed_s: float | None = None,
+    stopped: bool = False,
 ) -> Badge:
     """The state of the model in `role`.
 
@@ -99,6 +105,7 @@ def badge(
         offline: nothing may leave this machine.
         chosen: whether a model is wanted in this role at all.
         elapsed_s: seconds since the analysis began.
+        stopped: nothing works on the case any more, although results are missing.
     """
     if not chosen:
         return Badge("off", Level.INFO, "No model is chosen for this opinion.")
@@ -107,6 +114,13 @@ def badge(
             return Badge("done", Level.GOOD, ran(prediction))
         if (failure := case.failure(role)) is not None:
             return _failed(failure, offline)
+        if role in case.pending and stopped:
+            return Badge(
+                "stopped",
+                Level.INFO,
+                f"Stopped before it answered. Click: {Action.AGAIN.value}.",
+                Action.AGAIN,
+            )
         if role in case.pending:
             time = "" if elapsed_s is None else f" {elapsed_s:.0f} s"
             return Badge(f"running{time}", Level.BUSY, "At work; the other result does not wait for it.")

@@ -116,7 +116,14 @@ class ModelPanel(QWidget):
         for role in ROLES:
             chosen = role == "specialist" or now.omnimodel != "none"
             self._badges[role].show_badge(
-                badge(now.case, role, offline=now.offline, chosen=chosen, elapsed_s=elapsed)
+                badge(
+                    now.case,
+                    role,
+                    offline=now.offline,
+                    chosen=chosen,
+                    elapsed_s=elapsed,
+                    stopped=not now.stage.busy,
+                )
             )
             self._details[role].show_text(self._detail(role))
 
@@ -128,4 +135,4 @@ class ModelPanel(QWidget):
             return ran(prediction)
         if (failure := case.failure(role)) is not None:
             return failure.reason
-        return "…" if role in case.pending else "–"
+        return "…" if role in case.pending and self._now.stage.busy else "–"

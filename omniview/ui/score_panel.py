@@ -131,5 +131,5 @@ class ScorePanel(QWidget):
             )
         else:
             self._against.show_text(
-                "No ground truth: drop a mask on the image", "Or File > Open ground truth"
+                "No ground truth: drop a mask on the image", "Or File > Use ground truth…"
             )

@@ -182,7 +182,7 @@ def _status(now: Snapshot) -> str:
         elif (failure := now.case.failure(role)) is not None:
             parts.append(f"{role}: {failure.reason}")
         elif role in now.case.pending:
-            parts.append(f"{role}: running…")
+            parts.append(f"{role}: {'running…' if now.stage.busy else 'stopped'}")
     return "     ".join(parts)
 
 

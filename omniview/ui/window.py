@@ -208,7 +208,7 @@ class Window(QMainWindow):
             "legend": self._toggle_legend,
             "cases": lambda: self.cases.setVisible(not self.cases.isVisible()),
             "results": lambda: self.results.setVisible(not self.results.isVisible()),
-            "permit": self._consents.ask,
+            "permit": lambda: self._consents.ask(explain=True),
             "withdraw": self._consents.withdraw,
             "keys": lambda: KeysBox(self).open(),
             "about": lambda: AboutBox(self).open(),
@@ -300,7 +300,7 @@ class Window(QMainWindow):
         deeds: dict[Action, Callable[[], Any]] = {
             Action.AGAIN: self.workflow.analyse_again,
             Action.GO_ONLINE: lambda: self.workflow.analyse_again(offline=False),
-            Action.PERMIT: self._consents.ask,
+            Action.PERMIT: lambda: self._consents.ask(explain=True),
             Action.CHOOSE_TASK: self.choosers.ask_task,
             Action.CHOOSE_TRUTH: self._ask_truth,
             Action.OPEN: self._ask_images,

@@ -60,8 +60,9 @@ class Workflow:
         self._models = models
         self._latest = Latest(self._defect)
         self._writing = Latest(self._defect)
-        self._drawing = Coalesced(self._draw)
-        self._windowing = Coalesced(self._window)
+        self._drawing = Coalesced(self._draw, self._defect)
+        self._windowing = Coalesced(self._window, self._defect)
+        self._at: int | None = None  # the entry that the newest work is about
 
     def open(self, entries: Sequence[Entry], index: int = 0) -> None:
         """Add `entries` to the case list, unless they are there, and open the one at `index` of them."""
@@ -136,17 +137,27 @@ class Workflow:
         """Make the work on an entry the newest; if it is cut short the entry waits to be chosen again."""
 
         async def work(newest: Callable[[], bool]) -> None:
+            ended = Stage.FAILED
             try:
                 await make(newest)
             except asyncio.CancelledError:
-                now = self._session.now
-                if now.opening == index:
-                    self._session.update(opening=None)
-                if index < len(now.entries) and now.entries[index].stage.busy:
-                    self._session.update_entry(index, stage=Stage.WAITING)
+                ended = Stage.WAITING
                 raise
+            finally:
+                # a model may take its time to let go: by then the entry may belong to newer work
+                if newest() or self._at != index or not self._latest.busy:
+                    self._leave(index, ended)
 
+        self._at = index
         self._latest.start(work)
+
+    def _leave(self, index: int, ended: Stage) -> None:
+        """Let no entry look busy that nothing works on."""
+        now = self._session.now
+        if now.opening == index:
+            self._session.update(opening=None)
+        if index < len(now.entries) and now.entries[index].stage.busy:
+            self._session.update_entry(index, stage=ended)
 
     async def _open(self, index: int, newest: Callable[[], bool]) -> None:
         session = self._session
@@ -157,7 +168,8 @@ class Workflow:
         try:
             loaded = await asyncio.to_thread(load, entry, known)
         except OmniViewError as error:
-            self._keep(index, error)
+            session.update_entry(index, stage=Stage.FAILED, note=error.message)
+            self._keep(error, Action.OPEN)
             return
         image = loaded.image
         session.update(
@@ -194,7 +206,7 @@ class Workflow:
             image = known.image if known else await asyncio.to_thread(now.series.__getitem__, position)
             shown = await asyncio.to_thread(picture, image, now.view.window, True)
         except OmniViewError as error:
-            self._session.update(notice=notice_of(error))
+            self._keep(error, Action.NONE)
             return
         self._session.update(**_fresh(image, shown), truth=None)
         if known is not None:
@@ -256,8 +268,9 @@ class Workflow:
         except OmniViewError as error:
             self._session.update(notice=notice_of(error, Action.CHOOSE_TRUTH))
         else:
-            notes = Notice(" ".join(truth.notes), level=Level.INFO) if truth.notes else None
-            self._session.update(truth=truth, notice=notes)
+            self._session.update(truth=truth)
+            if truth.notes:
+                self._session.update(notice=Notice(" ".join(truth.notes), level=Level.INFO))
 
     async def _analyse(self, image: Image, task: Task, index: int, newest: Callable[[], bool]) -> None:
         session = self._session
@@ -346,7 +359,9 @@ class Workflow:
         if now.case is None or not now.case.predictions:
             self._session.update(notice=Notice("There are no masks to save yet.", "Wait for the analysis."))
             return
-        stem = Path(now.case.image.name).stem
+        image = now.case.image
+        # frames of one clip must not write over each other
+        stem = Path(image.name).stem + ("" if image.frame is None else f".frame{image.frame}")
         try:
             await asyncio.to_thread(write_case, now.case, folder, stem)
         except OmniViewError as error:
@@ -354,16 +369,14 @@ class Workflow:
         else:
             self._session.update(notice=Notice(f"Masks of {stem} saved in {folder}.", level=Level.GOOD))
 
-    def _keep(self, index: int, error: OmniViewError) -> None:
+    def _keep(self, error: OmniViewError, action: Action) -> None:
         """Say what could not be opened; what is on screen stays."""
         session = self._session
-        case = session.now.case
-        complete = case is not None and not case.pending
-        stage = Stage.DONE if complete else Stage.WAITING
-        session.update(opening=None, stage=stage, notice=notice_of(error, Action.OPEN))
-        session.update_entry(index, stage=Stage.FAILED, note=error.message)
-        if not complete:
-            self._restart()  # opening the other file had cut its analysis short
+        now = session.now
+        on_screen = Stage.WAITING if now.current is None else now.entries[now.current].stage
+        session.update(opening=None, stage=on_screen, notice=notice_of(error, action))
+        if on_screen.busy or on_screen is Stage.WAITING:
+            self._restart()  # opening the other had cut its analysis short
 
     def _defect(self, error: BaseException) -> None:
         _log.error("defect", exc_info=error)

@@ -156,3 +156,19 @@ def test_closing_the_window_closes_the_question(run: Run, cloudy: Desk, notebook
 
     run(work())
     assert notebook.given == {}
+
+
+def test_asking_where_nothing_is_missing_is_answered(run: Run, cloudy: Desk, notebook: Notebook) -> None:
+    """A click on `no key` while there is one that is not accepted does not do nothing."""
+    notebook.given["gemini"] = "refused"
+
+    async def work() -> None:
+        cloudy.window.choosers.omnimodel_chosen.emit("gemini")
+        await cloudy.window.settle()
+        assert cloudy.now.notice is None
+        cloudy.window.actions_.trigger("permit")
+        await cloudy.window.settle()
+
+    run(work())
+    assert cloudy.now.notice is not None
+    assert "missing" in cloudy.now.notice.text

@@ -79,7 +79,7 @@ def test_requests_in_between_are_dropped(run: Run) -> None:
             await asyncio.sleep(0.01)
             done.append(request)
 
-        coalesced = Coalesced(job)
+        coalesced = Coalesced(job, lambda _: None)
         coalesced.ask(1)
         await asyncio.sleep(0)
         for request in (2, 3, 4):
@@ -90,3 +90,26 @@ def test_requests_in_between_are_dropped(run: Run) -> None:
 
     run(work())
     assert done == [1, 4]
+
+
+def test_a_request_that_fails_is_told_and_stops_no_other(run: Run) -> None:
+    """The error reaches whoever was named for it, and the next request is run."""
+    told: list[BaseException] = []
+    done: list[int] = []
+
+    async def work() -> None:
+        async def job(request: int) -> None:
+            await asyncio.sleep(0)
+            if request == 1:
+                raise ValueError("no")
+            done.append(request)
+
+        coalesced = Coalesced(job, told.append)
+        coalesced.ask(1)
+        await asyncio.sleep(0)
+        coalesced.ask(2)
+        await coalesced.settle()
+
+    run(work())
+    assert [str(error) for error in told] == ["no"]
+    assert done == [2]
