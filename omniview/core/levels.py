@@ -10,28 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from omniview.core.image import BoolArray, FloatArray
 
-__all__ = [
-    "Levels",
-    "Run",
-    "auc",
-    "average_precision",
-    "average_precision_trapezoid",
-    "ece",
-    "levels_of_counts",
-    "levels_of_floats",
-]
+__all__ = ["Levels", "Ranking", "Run", "levels_of_counts", "levels_of_floats", "rank"]
 
 Doubles: TypeAlias = npt.NDArray[np.float64]
 Counts: TypeAlias = npt.NDArray[np.int64]
 
-PART = 2**18  # keys at a time: they and what is made of them stay in the processor's cache
+PART = 2**16  # keys at a time: they and what is made of them stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,73 +97,70 @@ def _single(value: float, positive: int, negative: int) -> Run:
     return Run(np.array([value]), np.array([positive], np.int64), np.array([negative], np.int64))
 
 
-def auc(levels: Levels) -> float | None:
-    """Area under the ROC curve: how often a pixel of the truth has a higher probability than one outside.
+class _Counted(NamedTuple):
+    """Pixels of one level."""
 
-    Ties count one half (Mann and Whitney 1947; Hanley and McNeil 1982). None unless there are pixels of both.
+    positive: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What follows from how often each probability occurs.
+
+    Attributes:
+        auc: area under the ROC curve: how often a pixel of the truth has a higher probability than one
+            outside, ties one half (Mann and Whitney 1947; Hanley and McNeil 1982). None without both kinds.
+        average_precision: sum of precision times step in recall, thresholds descending, not interpolated, as
+            scikit-learn. None where the truth is empty.
+        trapezoid: area under the straight lines between the points (recall, precision), from (0, 1), as
+            MetricsReloaded; Davis and Goadrich 2006 show why it is too high. None where the truth is empty.
+        ece: expected calibration error of the foreground's probability (Naeini et al. 2015), in float64, over
+            bins (l, r], the first [0, r]. None where there are no pixels.
+        ece_above_zero: the same without pixels of probability 0.
     """
-    if not levels.positives or not levels.negatives:
-        return None
-    below, wins = 0, 0.0
-    for run in levels.runs():
-        lower = below + np.cumsum(run.negative) - run.negative
-        wins += float(run.positive @ (lower + run.negative / 2.0))
-        below += int(run.negative.sum())
-    return wins / levels.positives / levels.negatives
+
+    auc: float | None
+    average_precision: float | None
+    trapezoid: float | None
+    ece: float | None
+    ece_above_zero: float | None
 
 
-def average_precision(levels: Levels) -> float | None:
-    """Sum of precision times step in recall, thresholds descending, not interpolated; as scikit-learn.
-
-    None where the truth is empty.
-    """
-    if not levels.positives:
-        return None
-    return sum(float(run.positive @ at) for run, at, _ in _precisions(levels)) / levels.positives
-
-
-def average_precision_trapezoid(levels: Levels) -> float | None:
-    """Area under the straight lines between the points (recall, precision), from (0, 1); as MetricsReloaded.
-
-    Davis and Goadrich 2006 show why these lines are too high. None where the truth is empty.
-    """
-    if not levels.positives:
-        return None
-    area = sum(float(run.positive @ (at + above)) for run, at, above in _precisions(levels))
-    return area / 2.0 / levels.positives
-
-
-def _precisions(levels: Levels) -> Iterator[tuple[Run, Doubles, Doubles]]:
-    """Each run with the precision at and just above its values; above the highest it is 1."""
-    tp, marked = levels.positives, levels.positives + levels.negatives
-    for run in levels.runs():
-        total = run.positive + run.negative
-        tp_left, left = tp - np.cumsum(run.positive), marked - np.cumsum(total)
-        at = (tp_left + run.positive) / (left + total)
-        above = np.divide(tp_left, left, out=np.ones(len(left)), where=left > 0)
-        yield run, at, above
-        tp, marked = tp - int(run.positive.sum()), marked - int(total.sum())
-
-
-def ece(levels: Levels, bins: int = 10, with_zero: bool = True) -> float | None:
-    """Expected calibration error of the foreground's probability (Naeini et al. 2015), in float64.
-
-    Bins are (l, r], the first one [0, r].
+def rank(levels: Levels, bins: int = 10) -> Ranking:
+    """Everything in one pass over the levels.
 
     Args:
         levels: the counts.
-        bins: of equal width.
-        with_zero: whether pixels of probability 0 count; None is the result where none are left.
+        bins: of equal width, for the calibration error.
     """
     edges = np.arange(1, bins) / bins
-    n, expected, observed = 0, np.zeros(bins), np.zeros(bins)
+    positives, negatives = levels.positives, levels.negatives
+    tp, marked = positives, positives + negatives  # at or above the level that comes next
+    wins = area = trapezoid = 0.0
+    zeros = _Counted(0, 0)
+    gap = np.zeros(bins)
     for run in levels.runs():
-        positive, total = run.positive, run.positive + run.negative
-        if not with_zero:
-            counted = run.values > 0.0
-            positive, total = positive * counted, total * counted
+        total = run.positive + run.negative
+        seen_positive, seen = np.cumsum(run.positive), np.cumsum(total)
+        tp_left, left = tp - seen_positive, marked - seen
+        wins += float(run.positive @ (negatives - (left - tp_left) - run.negative / 2.0))
+        at = (tp_left + run.positive) / (left + total)
+        above = np.divide(tp_left, left, out=np.ones(len(left)), where=left > 0)
+        area += float(run.positive @ at)
+        trapezoid += float(run.positive @ (at + above)) / 2.0
         place = np.searchsorted(edges, run.values, side="left")
-        expected += np.bincount(place, run.values * total, bins)
-        observed += np.bincount(place, positive, bins)
-        n += int(total.sum())
-    return float(np.abs(observed - expected).sum()) / n if n else None
+        gap += np.bincount(place, run.positive - run.values * total, bins)
+        if len(run.values) and run.values[0] == 0.0:
+            zeros = _Counted(int(run.positive[0]), int(total[0]))
+        tp, marked = int(tp - run.positive.sum()), int(marked - total.sum())
+    n = positives + negatives
+    above_zero = gap.copy()
+    above_zero[0] -= zeros.positive
+    return Ranking(
+        wins / positives / negatives if positives and negatives else None,
+        area / positives if positives else None,
+        trapezoid / positives if positives else None,
+        float(np.abs(gap).sum()) / n if n else None,
+        float(np.abs(above_zero).sum()) / (n - zeros.total) if n > zeros.total else None,
+    )

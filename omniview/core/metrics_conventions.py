@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import cv2
 
-from omniview.core import levels, probabilistic, saliency
+from omniview.core import probabilistic, saliency
 from omniview.core.metrics_pair import Comparison
 from omniview.core.metrics_table import METRICS
 from omniview.core.surface import SurfaceDistances, border
@@ -170,11 +170,11 @@ _METRICSRELOADED = {
     "cldice_precision": Reading(_lines(lambda c: c.lines.precision), f"{SAME} {NAN}"),
     "cldice_sensitivity": Reading(_lines(lambda c: c.lines.sensitivity), f"{SAME} {NAN}"),
     "auc": Reading(
-        lambda c: _nan(levels.auc(c.soft.levels)),
+        lambda c: _nan(c.soft.ranking.auc),
         "As OmniView for up to 1500 values. One kind only: nan.",
     ),
     "average_precision": Reading(
-        lambda c: _nan(levels.average_precision_trapezoid(c.soft.levels)),
+        lambda c: _nan(c.soft.ranking.trapezoid),
         "Straight lines between the points of recall and precision, starting at (0, 1). Empty truth: nan.",
     ),
     "brier": Reading(
@@ -182,7 +182,7 @@ _METRICSRELOADED = {
         "Summed over both classes, foreground and background: twice the other definition.",
     ),
     "ece": Reading(
-        lambda c: _nan(levels.ece(c.soft.levels, with_zero=False)),
+        lambda c: _nan(c.soft.ranking.ece_above_zero),
         "10 bins (l, r]: pixels of probability 0 are in no bin and do not count at all.",
     ),
 }

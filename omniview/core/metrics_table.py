@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from omniview.core import levels, probabilistic, saliency
+from omniview.core import probabilistic, saliency
 from omniview.core.metrics_pair import Comparison
 from omniview.core.surface import SurfaceDistances
 
@@ -251,14 +251,14 @@ _ROWS = (
         "Hanley and McNeil 1982",
         "Chance that a pixel of the truth has a higher probability than one outside, ties one half. "
         "Undefined without both kinds.",
-        lambda c: levels.auc(c.soft.levels),
+        lambda c: c.soft.ranking.auc,
     ),
     _soft(
         "average_precision",
         "Average precision",
         "Manning et al. 2008; scikit-learn",
         "Sum of precision times step in recall, not interpolated. Undefined where the truth is empty.",
-        lambda c: levels.average_precision(c.soft.levels),
+        lambda c: c.soft.ranking.average_precision,
     ),
     _soft(
         "brier",
@@ -273,7 +273,7 @@ _ROWS = (
         "Calibration error",
         "Naeini et al. 2015; Guo et al. 2017",
         "Mean |share of truth - mean p| over 10 bins (l, r], the first [0, 0.1], weighted by their pixels.",
-        lambda c: levels.ece(c.soft.levels),
+        lambda c: c.soft.ranking.ece,
         error=True,
     ),
     _soft(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omniview.core.image import Array, BoolArray, FloatArray, UInt8Array
-from omniview.core.levels import Levels, levels_of_counts, levels_of_floats
+from omniview.core.levels import Levels, Ranking, levels_of_counts, levels_of_floats, rank
 
 __all__ = [
     "GREYS",
@@ -163,6 +163,10 @@ class SoftPair:
         return Moments(int(counts.sum()), float(total), float(squares), float(seen.min()), float(seen.max()))
 
     @cached_property
+    def ranking(self) -> Ranking:
+        """What follows from how often each probability occurs inside and outside the truth."""
+        return rank(self.levels())
+
     def levels(self) -> Levels:
         """How often each probability occurs inside and outside the truth."""
         if self._codes is not None:

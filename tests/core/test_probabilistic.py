@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,13 +13,7 @@ from hypothesis.extra.numpy import arrays
 from omniview.core import levels as counting
 from omniview.core import probabilistic
 from omniview.core.image import BoolArray, FloatArray, UInt8Array
-from omniview.core.levels import (
-    auc,
-    average_precision,
-    average_precision_trapezoid,
-    ece,
-    levels_of_counts,
-)
+from omniview.core.levels import levels_of_counts, rank
 from omniview.core.probabilistic import GREYS, SoftPair, brier, mae, mean_dice, mean_iou
 
 GREY = arrays(np.uint8, (5, 6))
@@ -33,10 +29,10 @@ PUBLISHED = SoftPair(
 
 def test_the_published_example() -> None:
     """AUC 0.78 is in the paper; the two areas under precision and recall are computed by hand."""
-    assert auc(PUBLISHED.levels) == pytest.approx(7 / 9)
-    assert average_precision(PUBLISHED.levels) == pytest.approx((1 + 1 + 3 / 5) / 3)
+    assert PUBLISHED.ranking.auc == pytest.approx(7 / 9)
+    assert PUBLISHED.ranking.average_precision == pytest.approx((1 + 1 + 3 / 5) / 3)
     by_hand = (1 + 1 + (1 / 2 + 3 / 5) / 2) / 3
-    assert average_precision_trapezoid(PUBLISHED.levels) == pytest.approx(by_hand)
+    assert PUBLISHED.ranking.trapezoid == pytest.approx(by_hand)
 
 
 @given(probability=FLOAT | GREY, truth=MIXED)
@@ -46,7 +42,7 @@ def test_auc_is_the_chance_to_rank_a_pair_well(
     """By comparing every pixel of the truth with every pixel outside."""
     inside, outside = probability[truth].astype(float)[:, None], probability[~truth].astype(float)[None]
     expected = np.mean((inside > outside) + 0.5 * (inside == outside))
-    assert auc(SoftPair(probability, truth).levels) == pytest.approx(expected)
+    assert SoftPair(probability, truth).ranking.auc == pytest.approx(expected)
 
 
 @given(grey=GREY, truth=TRUTH, region=TRUTH)
@@ -56,8 +52,8 @@ def test_bytes_and_floats_agree(grey: UInt8Array, truth: BoolArray, region: Bool
     other = SoftPair((grey / np.float32(255)).astype(np.float32), truth, region)
     assert mae(one) == pytest.approx(mae(other), abs=1e-7)
     assert brier(one) == pytest.approx(brier(other), abs=1e-7)
-    assert auc(one.levels) == pytest.approx(auc(other.levels))
-    assert average_precision(one.levels) == pytest.approx(average_precision(other.levels))
+    assert one.ranking.auc == pytest.approx(other.ranking.auc)
+    assert one.ranking.average_precision == pytest.approx(other.ranking.average_precision)
     assert one.sweep.tp.tolist() == other.sweep.tp.tolist()
     assert one.sweep.fp.tolist() == other.sweep.fp.tolist()
     assert one.mean == pytest.approx(other.mean, abs=1e-7)
@@ -73,14 +69,14 @@ def test_nothing_outside_the_region_counts(
     whole = SoftPair(probability, truth, region)
     if not region.any():
         assert mae(whole) == brier(whole) == whole.mean == 0.0
-        assert ece(whole.levels) is None
+        assert whole.ranking.ece is None
         assert whole.stretched() is whole
         return
     alone = SoftPair(probability[region][None], truth[region][None])
     assert mae(whole) == pytest.approx(mae(alone))
     assert brier(whole) == pytest.approx(brier(alone), abs=1e-12)
-    assert auc(whole.levels) == pytest.approx(auc(alone.levels))
-    assert ece(whole.levels) == pytest.approx(ece(alone.levels))
+    assert whole.ranking.auc == pytest.approx(alone.ranking.auc)
+    assert whole.ranking.ece == pytest.approx(alone.ranking.ece)
     assert mae(whole.stretched()) == pytest.approx(mae(alone.stretched()), abs=1e-6)
 
 
@@ -108,9 +104,9 @@ def test_calibration_by_hand() -> None:
     """Bins are closed above: 0.1 and 0 lie in the first, 0.11 in the second; zeros can be left out."""
     levels = levels_of_counts(np.array([0.0, 0.1, 0.11, 1.0]), np.array([0, 1, 0, 3]), np.array([4, 0, 2, 1]))
     first, second, last = abs(1 - 0.1), abs(0 - 0.22), abs(3 - 4)
-    assert ece(levels) == pytest.approx((first + second + last) / 11)
-    assert ece(levels, with_zero=False) == pytest.approx((first + second + last) / 7)
-    assert ece(SoftPair(np.zeros((2, 2), np.uint8), np.zeros((2, 2), bool)).levels, with_zero=False) is None
+    assert rank(levels).ece == pytest.approx((first + second + last) / 11)
+    assert rank(levels).ece_above_zero == pytest.approx((first + second + last) / 7)
+    assert SoftPair(np.zeros((2, 2), np.uint8), np.zeros((2, 2), bool)).ranking.ece_above_zero is None
 
 
 def test_means_over_thresholds_by_hand() -> None:
@@ -126,11 +122,11 @@ def test_one_kind_of_pixel_has_no_curve() -> None:
     """Neither ROC nor precision and recall without truth; with nothing else there is still precision."""
     empty, full = np.zeros((2, 2), bool), np.ones((2, 2), bool)
     grey = np.full((2, 2), 128, np.uint8)
-    assert auc(SoftPair(grey, empty).levels) is None
-    assert auc(SoftPair(grey, full).levels) is None
-    assert average_precision(SoftPair(grey, empty).levels) is None
-    assert average_precision_trapezoid(SoftPair(grey, empty).levels) is None
-    assert average_precision(SoftPair(grey, full).levels) == 1.0
+    assert SoftPair(grey, empty).ranking.auc is None
+    assert SoftPair(grey, full).ranking.auc is None
+    assert SoftPair(grey, empty).ranking.average_precision is None
+    assert SoftPair(grey, empty).ranking.trapezoid is None
+    assert SoftPair(grey, full).ranking.average_precision == 1.0
 
 
 def test_large_images_are_counted_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,13 +144,13 @@ def test_large_images_are_counted_in_strips(monkeypatch: pytest.MonkeyPatch) -> 
 def test_sorted_pixels_are_read_in_parts(probability: FloatArray, truth: BoolArray, part: int) -> None:
     """Ties that go on in the next part, or through several, change nothing."""
     coarse = (np.round(probability * 3) / 3).astype(np.float32)
-    levels = SoftPair(coarse, truth).levels
-    whole = [f(levels) for f in (auc, average_precision, average_precision_trapezoid, ece)]
+    levels = SoftPair(coarse, truth).levels()
+    whole = rank(levels)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counting, "PART", part)
         runs = list(levels.runs())
-        parts = [f(levels) for f in (auc, average_precision, average_precision_trapezoid, ece)]
-    assert parts == pytest.approx(whole)
+        parts = rank(levels)
+    assert asdict(parts) == pytest.approx(asdict(whole))
     values = np.concatenate([run.values for run in runs])
     assert values.tolist() == np.unique(coarse).tolist()
     assert sum(int(run.positive.sum()) for run in runs) == levels.positives == np.count_nonzero(truth)
