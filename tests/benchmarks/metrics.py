@@ -159,12 +159,8 @@ def compare(image: Example, rounds: int) -> Iterator[Bar]:
     ours_of = {names: ours[names[0]] if names[0] in ours else _ours(image, names) for names in rows}
     everything = _ours(image, tuple(METRICS))
     peers = [p for p in _peers(image) if _agrees(p, image)]
-    runs: dict[object, Run] = {"all": everything}
-    for names, run in ours_of.items():
-        runs[names] = run
-    for index, one in enumerate(peers):
-        runs[index] = one.run
-    times = _interleaved(runs, rounds)
+    own_runs: dict[object, Run] = {"all": everything, **dict(ours_of.items())}
+    times = _interleaved({**own_runs, **{index: one.run for index, one in enumerate(peers)}}, rounds)
     say(f"\n### {image.kind}, {image.side} x {image.side}, ms\n")
     say("| metrics | OmniView | fastest peer that agrees | its time | ratio |\n|---|---:|---|---:|---:|")
     total = 0.0
