@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from omniview.batch.one import AUTO
-from omniview.errors import InputError, NotAllowed, OmniViewError, OutputError
+from omniview.errors import InputError, NotAllowed, OmniViewError, OutputError, SettingsError
 from omniview.settings import Settings, api_key, home
 from omniview.ui.models import Models, Permission, Wanted
 
@@ -99,16 +99,22 @@ def start(
         masks: with `screenshot`, also write the masks into this folder.
 
     Returns:
-        0; with `screenshot` 1 if the image could not be read or no model gave a mask; 130 after Ctrl-C.
+        0; with `screenshot` 1 if image or truth could not be used or no model gave a mask; 130 after Ctrl-C.
 
     Raises:
         InputError: there is no such sample or task.
+        SettingsError: there is no screen that could show the window, and no picture of it is wanted.
     """
     _check(models, task, sample)
-    if sys.platform.startswith("linux") and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     ):
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+        if screenshot is None:  # an invisible window would wait for ever
+            raise SettingsError(
+                "There is no screen here that could show the window.",
+                "Add --screenshot OUT.png for a picture of it, or use omniview segment.",
+            )
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     import onnxruntime  # noqa: F401 - see the module's docstring
     import qasync
     from PyQt6.QtWidgets import QApplication
@@ -168,6 +174,7 @@ def start(
 
 async def _photograph(window: object, screenshot: Path, masks: Path | None) -> int:
     """Wait for the analysis, save the window's picture (and the masks)."""
+    from omniview.ui.messages import Level
     from omniview.ui.window import Window
 
     assert isinstance(window, Window)
@@ -184,8 +191,9 @@ async def _photograph(window: object, screenshot: Path, masks: Path | None) -> i
             raise OutputError(f"{screenshot} could not be written.", "Choose a .png in a writable folder.")
         if masks is not None and now.case is not None and now.case.predictions:
             from omniview.batch.results import write_case
+            from omniview.io.kinds import stem_of
 
-            await asyncio.to_thread(write_case, now.case, masks, Path(now.case.image.name).stem)
+            await asyncio.to_thread(write_case, now.case, masks, stem_of(now.case.image.name))
     except OSError as error:
         raise OutputError(f"{screenshot} could not be written ({error.strerror}).") from error
     problems = [f"{f.model}: {f.reason} {f.next_step}" for f in (now.case.failures if now.case else ())]
@@ -193,7 +201,8 @@ async def _photograph(window: object, screenshot: Path, masks: Path | None) -> i
         problems.append(f"{now.notice.text} {now.notice.next_step}")
     for problem in problems:
         sys.stderr.write(f"{problem.strip()}\n")
-    return 0 if now.case is not None and now.case.predictions else 1
+    failed = now.notice is not None and now.notice.level is Level.ERROR
+    return 0 if now.case is not None and now.case.predictions and not failed else 1
 
 
 class Gate:

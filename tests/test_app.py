@@ -22,7 +22,7 @@ from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication
 
 from omniview.app import Gate, start
-from omniview.errors import InputError, NotAllowed, OutputError, UnreadableFile
+from omniview.errors import InputError, NotAllowed, OutputError, SettingsError, UnreadableFile
 from omniview.settings import GeminiSettings, Settings, api_key
 from omniview.ui.window import Window
 from tests.ui.parts import OtsuModels, pixels_of
@@ -247,3 +247,24 @@ def test_consent_of_the_command_line_cannot_be_withdrawn_unnoticed() -> None:
     with pytest.raises(NotAllowed, match="--consent"):
         gate.withdraw("gemini")
     assert not gate.withdraw("builtin")
+
+
+def test_truth_that_does_not_fit_fails_a_screenshot_run(
+    qapp: QApplication, blob: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The picture is written without scores, the status is 1, and both sizes are told."""
+    cv2.imwrite(str(tmp_path / "other.png"), np.zeros((7, 9), np.uint8))
+    assert start(OtsuModels(), [blob], truth=tmp_path / "other.png", screenshot=tmp_path / "a.png") == 1
+    told = capsys.readouterr().err
+    assert "9x7" in told
+    assert "80x60" in told
+    assert _colours(tmp_path / "a.png") > 100
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere there is always a screen")
+def test_window_without_a_screen_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An invisible window would wait for ever; the next step is --screenshot."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SettingsError, match="--screenshot"):
+        start(OtsuModels())

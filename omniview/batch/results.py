@@ -11,6 +11,7 @@ from omniview.analyse import FUSED
 from omniview.core.case import Case
 from omniview.core.image import BoolArray, FloatArray
 from omniview.core.prediction import Prediction, Quality
+from omniview.io.kinds import stem_of
 from omniview.io.write import write_json, write_map, write_mask
 
 __all__ = ["case_json", "unique_stems", "write_case", "write_masks"]
@@ -80,17 +81,17 @@ def case_json(case: Case) -> dict[str, Any]:
 
 
 def unique_stems(paths: Iterable[Path]) -> list[str]:
-    """A file stem for each path, so that no two inputs write over each other: a, b, a-2, ..."""
+    """A name for the results of each path, so that no two write over each other: a, b, a-2, ..."""
     seen: Counter[str] = Counter()
     stems: list[str] = []
     taken: set[str] = set()
     for path in paths:
         # lower case: a.png and A.png are one file on Windows and macOS
-        key = path.stem.lower()
-        stem = path.stem
+        stem = own = stem_of(path.name)
+        key = own.lower()
         while stem.lower() in taken:
             seen[key] += 1
-            stem = f"{path.stem}-{seen[key] + 1}"
+            stem = f"{own}-{seen[key] + 1}"
         taken.add(stem.lower())
         stems.append(stem)
     return stems

@@ -195,7 +195,10 @@ def _row(image: str, case: Case, name: str) -> Row:
     )
     values["distance_unit"] = "px" if case.image.spacing_mm is None else "mm"
     values["true_negative"] = is_true_negative(made.mask, case.truth.mask)
-    values["reason"] = " ".join(case.truth.notes)
+    part = (
+        () if case.image.frame is None else (f"Of several frames only frame {case.image.frame} was scored.",)
+    )
+    values["reason"] = " ".join((*case.truth.notes, *part))
     return Row(image, name, "ok", values)
 
 

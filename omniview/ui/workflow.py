@@ -22,6 +22,7 @@ from omniview.core.case import Case, Truth
 from omniview.core.image import Image, Modality
 from omniview.core.task import Task
 from omniview.errors import OmniViewError, SizeMismatch
+from omniview.io.kinds import stem_of
 from omniview.io.pair import find_truth
 from omniview.io.read import read_truth
 from omniview.io.samples import SAMPLES
@@ -361,7 +362,7 @@ class Workflow:
             return
         image = now.case.image
         # frames of one clip must not write over each other
-        stem = Path(image.name).stem + ("" if image.frame is None else f".frame{image.frame}")
+        stem = stem_of(image.name) + ("" if image.frame is None else f".frame{image.frame}")
         try:
             await asyncio.to_thread(write_case, now.case, folder, stem)
         except OmniViewError as error:

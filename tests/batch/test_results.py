@@ -68,3 +68,12 @@ def test_stems_never_collide() -> None:
     assert stems[0] == "x"
     assert stems[-1] == "y"
     assert len({s.lower() for s in stems}) == len(paths)
+
+
+def test_both_suffixes_of_a_compressed_volume_go() -> None:
+    """Results of `scan.nii.gz` are named as a folder's scores name it: scan."""
+    assert unique_stems([Path("scan.nii.gz"), Path("b/scan.dcm"), Path("v1.2.png")]) == [
+        "scan",
+        "scan-2",
+        "v1.2",
+    ]

@@ -198,3 +198,18 @@ async def test_nothing_is_at_work_after_a_run_that_broke_off(folder: Path, tmp_p
     with pytest.raises(OutputError):
         await score_pairs(pair_folder(folder).pairs[:4], Slow(), Question("polyp"), tmp_path, on_case=stop)
     assert asyncio.all_tasks() == ours
+
+
+async def test_frames_that_are_not_scored_are_told(folder: Path, tmp_path: Path) -> None:
+    """Of a clip one frame is scored, and its row says so."""
+    import tifffile
+
+    for kind in ("images", "masks"):
+        (folder / kind / "case00.png").unlink()
+        pages = np.zeros((2, 20, 20), np.uint8)
+        pages[:, 5:10, 5:10] = 255
+        tifffile.imwrite(folder / kind / "case00.tif", pages, photometric="minisblack")
+    await score_pairs(pair_folder(folder).pairs[:2], Models(), Question("polyp"), tmp_path / "out")
+    told = {row["image"]: row["reason"] for row in _rows(tmp_path / "out")}
+    assert "only frame 0" in told["case00"]
+    assert "frame" not in told["case01"]
