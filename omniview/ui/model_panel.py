@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from PyQt6.QtCore import QTimer, pyqtSignal
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from omniview.core.prediction import ROLES, Role
 from omniview.ui.messages import Badge, badge, ran
-from omniview.ui.panel import Elided, heading
+from omniview.ui.panel import heading
 from omniview.ui.session import Snapshot, Stage
 from omniview.ui.theme import LEVELS
 from omniview.ui.view import LOOKS, Layer
@@ -65,7 +65,7 @@ class ModelPanel(QWidget):
         super().__init__()
         self._now = Snapshot()
         self._badges: dict[Role, BadgeButton] = {}
-        self._details: dict[Role, Elided] = {}
+        self._details: dict[Role, QLabel] = {}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
@@ -76,8 +76,13 @@ class ModelPanel(QWidget):
             name.setStyleSheet(f"color: {QColor(*look.colour).name()};")
             shown = BadgeButton(role)
             shown.acted.connect(self.acted)
-            details = Elided()
+            details = QLabel()
             details.setObjectName("muted")
+            details.setTextFormat(Qt.TextFormat.PlainText)
+            details.setWordWrap(True)
+            details.setAlignment(Qt.AlignmentFlag.AlignTop)
+            # room for two lines from the start, so that nothing moves when a result arrives
+            details.setMinimumHeight(2 * details.fontMetrics().lineSpacing() + 2)
             line = QHBoxLayout()
             line.addWidget(name)
             line.addStretch(1)
@@ -125,7 +130,7 @@ class ModelPanel(QWidget):
                     stopped=not now.stage.busy,
                 )
             )
-            self._details[role].show_text(self._detail(role))
+            self._details[role].setText(self._detail(role))
 
     def _detail(self, role: Role) -> str:
         case = self._now.case
