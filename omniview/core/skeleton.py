@@ -222,14 +222,15 @@ class EditedSkeleton:
         odd, seen = np.zeros(len(times), np.bool_), np.zeros(len(times), np.bool_)
         odd[changed] = True
         lost = changed.compress(~now)
-        stays, taken = [changed.compress(now)], []
+        stays = [changed.compress(now)]
+        taken: list[tuple[int, Indices]] = []
         watched, fresh = changed[:0], changed
-        step, idle = 0, 0
+        step, quiet = 0, 0
         while True:
             if len(fresh):
-                near: Indices = np.unique(fresh[:, None] + block)
-                near = near.compress(~seen.take(near))
-                near = near.compress(np.not_equal(times.take(near) > step, odd.take(near)))
+                near = (fresh[:, None] + block).ravel()
+                near = near.compress(np.not_equal(times.take(near) > step, odd.take(near)) > seen.take(near))
+                near = np.unique(near) if len(near) > 1 else near
                 seen[near] = True
                 watched = np.concatenate((watched, near))
             step += 1
@@ -243,23 +244,29 @@ class EditedSkeleton:
             differs = np.equal(gone, still)
             fresh = watched.compress(differs & ~odd.take(watched))
             odd[watched] = differs
-            taken.append(watched.compress(gone))
+            out = watched.compress(gone)
+            taken.append((step, out))
             stays.append(fresh.compress(times.take(fresh) <= step))
             lost = np.concatenate((lost, watched.compress(gone & still)))
             over = times.take(lost) <= step
             odd[lost.compress(over)] = False
             lost = lost.compress(~over)
             watched = watched.compress(~gone)
-            # only once nothing goes in the mask before either: that too can be beside what is watched
-            idle = 0 if len(taken[-1]) or len(fresh) or step <= self._passes else idle + 1
-            same = not len(lost) and not odd.take(watched).any()
-            if same or idle == 2:
+            if not len(lost) and not odd.take(watched).any():
                 break
+            quiet = 0 if len(out) or len(fresh) else quiet + 1
+            if quiet > 1:
+                # nothing happens here until something beside goes, which both masks have in common
+                when = times.take(watched[:, None] + block)
+                event = int(when.min(initial=STAYS, where=when >= step - 1))
+                if event == STAYS:
+                    break
+                step = max(step, event - 1)
         times[changed] = 0
         line[changed] = False
         for points in stays:
             times[points], line[points] = STAYS, True
-        for time, points in enumerate(taken, start=1):
+        for time, points in taken:
             times[points], line[points] = time, False
         self._passes = max(self._passes, step)
         return True
