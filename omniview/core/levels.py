@@ -1,8 +1,9 @@
 """How often each probability occurs inside and outside the truth, and what follows from that alone.
 
-8-bit maps are counted into 256 levels. float32 maps are sorted, the truth packed into the lowest bit of each
-key: non-negative floats sort like their bit patterns. The sorted keys are all that is kept, and are read in
-parts, so that a large image needs four bytes a pixel and not fifty.
+8-bit maps are counted into 256 levels. Of float32 maps only what is contested is sorted: between the lowest
+probability inside the truth and the highest outside. The truth is packed into the lowest bit of each key:
+non-negative floats sort like their bit patterns. The sorted keys are all that is kept, and are read in parts,
+so that a large image needs four bytes a pixel and not fifty.
 """
 
 from __future__ import annotations
@@ -10,18 +11,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from omniview.core.image import BoolArray, FloatArray
 
-__all__ = ["Levels", "Ranking", "Run", "levels_of_counts", "levels_of_floats", "rank"]
+__all__ = [
+    "BIN_EDGES",
+    "Bins",
+    "Levels",
+    "Ranking",
+    "Run",
+    "ece",
+    "levels_of_counts",
+    "levels_of_floats",
+    "rank",
+]
 
 Doubles: TypeAlias = npt.NDArray[np.float64]
 Counts: TypeAlias = npt.NDArray[np.int64]
 
+BIN_EDGES = tuple(k / 10 for k in range(1, 10))
+"""Between the bins of the calibration error."""
 PART = 2**16  # keys at a time: they and what is made of them stay in the processor's cache
 
 
@@ -45,14 +58,17 @@ class Levels:
     """All probabilities that occur.
 
     Attributes:
-        runs: begins a new pass over them, in ascending order.
+        runs: begins a new pass over them, in ascending order; without those of `below` and of the pixels of
+            the truth that have a higher probability than any outside.
         positives: pixels of the truth.
         negatives: pixels outside.
+        below: pixels outside that have a lower probability than any of the truth.
     """
 
     runs: Callable[[], Iterator[Run]]
     positives: int
     negatives: int
+    below: int = 0
 
 
 def levels_of_counts(values: Doubles, positive: Counts, negative: Counts) -> Levels:
@@ -62,14 +78,26 @@ def levels_of_counts(values: Doubles, positive: Counts, negative: Counts) -> Lev
     return Levels(lambda: iter((run,)), int(positive.sum()), int(negative.sum()))
 
 
-def levels_of_floats(floats: FloatArray, truth: BoolArray) -> Levels:
-    """Levels of single pixels: float32 from 0, and bool of the same shape."""
-    keys = np.abs(floats).ravel().view(np.uint32)  # -0.0 is 0.0
+def levels_of_floats(floats: FloatArray, truth: BoolArray, lowest: float, highest: float) -> Levels:
+    """Levels of single pixels.
+
+    Args:
+        floats: float32 from 0.
+        truth: bool, of the same shape.
+        lowest: the lowest value inside the truth.
+        highest: the highest value outside.
+    """
+    contested = floats >= np.float32(lowest)
+    contested &= floats <= np.float32(highest)
+    inside = truth[contested]
+    keys = np.abs(floats[contested]).view(np.uint32)  # -0.0 is 0.0
     keys <<= 1
-    keys |= truth.ravel()
+    keys |= inside
     keys.sort()
     positives = int(np.count_nonzero(truth))
-    return Levels(partial(_runs, keys), positives, truth.size - positives)
+    negatives = truth.size - positives
+    below = negatives - (inside.size - int(np.count_nonzero(inside)))
+    return Levels(partial(_runs, keys), positives, negatives, below)
 
 
 def _runs(keys: npt.NDArray[np.uint32]) -> Iterator[Run]:
@@ -97,13 +125,6 @@ def _single(value: float, positive: int, negative: int) -> Run:
     return Run(np.array([value]), np.array([positive], np.int64), np.array([negative], np.int64))
 
 
-class _Counted(NamedTuple):
-    """Pixels of one level."""
-
-    positive: int
-    total: int
-
-
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """What follows from how often each probability occurs.
@@ -115,52 +136,62 @@ class Ranking:
             scikit-learn. None where the truth is empty.
         trapezoid: area under the straight lines between the points (recall, precision), from (0, 1), as
             MetricsReloaded; Davis and Goadrich 2006 show why it is too high. None where the truth is empty.
-        ece: expected calibration error of the foreground's probability (Naeini et al. 2015), in float64, over
-            bins (l, r], the first [0, r]. None where there are no pixels.
-        ece_above_zero: the same without pixels of probability 0.
     """
 
     auc: float | None
     average_precision: float | None
     trapezoid: float | None
-    ece: float | None
-    ece_above_zero: float | None
 
 
-def rank(levels: Levels, bins: int = 10) -> Ranking:
-    """Everything in one pass over the levels.
-
-    Args:
-        levels: the counts.
-        bins: of equal width, for the calibration error.
-    """
-    edges = np.arange(1, bins) / bins
+def rank(levels: Levels) -> Ranking:
+    """Everything in one pass over the levels."""
     positives, negatives = levels.positives, levels.negatives
-    tp, marked = positives, positives + negatives  # at or above the level that comes next
+    tp, marked = positives, positives + negatives - levels.below  # at or above the level that comes next
     wins = area = trapezoid = 0.0
-    zeros = _Counted(0, 0)
-    gap = np.zeros(bins)
     for run in levels.runs():
         total = run.positive + run.negative
-        seen_positive, seen = np.cumsum(run.positive), np.cumsum(total)
-        tp_left, left = tp - seen_positive, marked - seen
+        tp_left, left = tp - np.cumsum(run.positive), marked - np.cumsum(total)
         wins += float(run.positive @ (negatives - (left - tp_left) - run.negative / 2.0))
         at = (tp_left + run.positive) / (left + total)
         above = np.divide(tp_left, left, out=np.ones(len(left)), where=left > 0)
         area += float(run.positive @ at)
         trapezoid += float(run.positive @ (at + above)) / 2.0
-        place = np.searchsorted(edges, run.values, side="left")
-        gap += np.bincount(place, run.positive - run.values * total, bins)
-        if len(run.values) and run.values[0] == 0.0:
-            zeros = _Counted(int(run.positive[0]), int(total[0]))
         tp, marked = int(tp - run.positive.sum()), int(marked - total.sum())
-    n = positives + negatives
-    above_zero = gap.copy()
-    above_zero[0] -= zeros.positive
+    # what is left of the truth beats all that is outside
+    wins, area, trapezoid = wins + float(tp) * negatives, area + tp, trapezoid + tp
     return Ranking(
         wins / positives / negatives if positives and negatives else None,
         area / positives if positives else None,
         trapezoid / positives if positives else None,
-        float(np.abs(gap).sum()) / n if n else None,
-        float(np.abs(above_zero).sum()) / (n - zeros.total) if n > zeros.total else None,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bins:
+    """Ten bins of probability (l, r], the first [0, r].
+
+    Attributes:
+        positive: (10,) pixels of the truth.
+        total: (10,) pixels.
+        sums: (10,) float64, sums of their probabilities.
+        zeros: pixels of probability 0, and how many of them are of the truth.
+    """
+
+    positive: Counts
+    total: Counts
+    sums: Doubles
+    zeros: tuple[int, int]
+
+
+def ece(bins: Bins, with_zero: bool = True) -> float | None:
+    """Expected calibration error of the foreground's probability (Naeini et al. 2015), in float64.
+
+    Args:
+        bins: the counts.
+        with_zero: whether pixels of probability 0 count; None is the result where none are left.
+    """
+    gap, n = bins.positive - bins.sums, int(bins.total.sum())
+    if not with_zero:
+        gap[0] -= bins.zeros[1]
+        n -= bins.zeros[0]
+    return float(np.abs(gap).sum()) / n if n else None

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import cv2
 
-from omniview.core import probabilistic, saliency
+from omniview.core import levels, probabilistic, saliency
 from omniview.core.metrics_pair import Comparison
 from omniview.core.metrics_table import METRICS
 from omniview.core.surface import SurfaceDistances, border
@@ -182,7 +182,7 @@ _METRICSRELOADED = {
         "Summed over both classes, foreground and background: twice the other definition.",
     ),
     "ece": Reading(
-        lambda c: _nan(c.soft.ranking.ece_above_zero),
+        lambda c: _nan(levels.ece(c.soft.bins, with_zero=False)),
         "10 bins (l, r]: pixels of probability 0 are in no bin and do not count at all.",
     ),
 }

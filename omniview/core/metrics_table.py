@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from omniview.core import probabilistic, saliency
+from omniview.core import levels, probabilistic, saliency
 from omniview.core.metrics_pair import Comparison
 from omniview.core.surface import SurfaceDistances
 
@@ -273,7 +273,7 @@ _ROWS = (
         "Calibration error",
         "Naeini et al. 2015; Guo et al. 2017",
         "Mean |share of truth - mean p| over 10 bins (l, r], the first [0, 0.1], weighted by their pixels.",
-        lambda c: c.soft.ranking.ece,
+        lambda c: levels.ece(c.soft.bins),
         error=True,
     ),
     _soft(

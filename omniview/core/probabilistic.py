@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omniview.core.image import Array, BoolArray, FloatArray, UInt8Array
-from omniview.core.levels import Levels, Ranking, levels_of_counts, levels_of_floats, rank
+from omniview.core.levels import BIN_EDGES, Bins, Levels, Ranking, levels_of_counts, levels_of_floats, rank
 
 __all__ = [
     "GREYS",
@@ -171,9 +171,41 @@ class SoftPair:
         """How often each probability occurs inside and outside the truth."""
         if self._codes is not None:
             return levels_of_counts(self._table, *self._tallies)
+        inside, outside = self.whole
+        lowest, highest = inside.low if inside.count else 1.0, outside.high
         if self.region is None:
-            return levels_of_floats(self._floats, self.truth)
-        return levels_of_floats(self._floats[self.region], self.truth[self.region])
+            return levels_of_floats(self._floats, self.truth, lowest, highest)
+        return levels_of_floats(self._floats[self.region], self.truth[self.region], lowest, highest)
+
+    @cached_property
+    def bins(self) -> Bins:
+        """The bins of the calibration error."""
+        if self._codes is not None:
+            counts, others = self._tallies
+            place, there = np.searchsorted(BIN_EDGES, self._table, side="left"), counts + others
+            positive, total, sums = (np.bincount(place, v, 10) for v in (counts, there, there * self._table))
+            dark = self._table == 0.0
+            zeros = int(there[dark].sum()), int(counts[dark].sum())
+            return Bins(positive.astype(np.int64), total.astype(np.int64), sums.astype(np.float64), zeros)
+        inside, outside = self.whole
+        rows = [self._at_most(edge) for edge in BIN_EDGES]
+        rows.append((inside.count, inside.count + outside.count, inside.total + outside.total))
+        positive, total, sums = (np.diff(column, prepend=0) for column in zip(*rows, strict=True))
+        zero_positive, zero_total, _ = self._at_most(0.0)
+        return Bins(positive, total, sums.astype(np.float64), (zero_total, zero_positive))
+
+    def _at_most(self, edge: float) -> tuple[int, int, float]:
+        """Pixels of the truth, all pixels, and sum of the probabilities that do not exceed `edge`."""
+        single = np.float32(edge)
+        if float(single) > edge:  # no float32 lies between the two
+            single = np.nextafter(single, np.float32(0.0))
+        chosen = (self._floats <= single).view(np.uint8)
+        if self._counted is not None:
+            chosen &= self._counted
+        total = cv2.countNonZero(chosen)
+        sums = cv2.mean(self._floats, mask=chosen)[0] * total
+        chosen &= self._inside
+        return cv2.countNonZero(chosen), total, sums
 
     @cached_property
     def sweep(self) -> Sweep:

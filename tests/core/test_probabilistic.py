@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from omniview.core import levels as counting
 from omniview.core import probabilistic
 from omniview.core.image import BoolArray, FloatArray, UInt8Array
-from omniview.core.levels import levels_of_counts, rank
+from omniview.core.levels import ece, rank
 from omniview.core.probabilistic import GREYS, SoftPair, brier, mae, mean_dice, mean_iou
 
 GREY = arrays(np.uint8, (5, 6))
@@ -69,14 +69,14 @@ def test_nothing_outside_the_region_counts(
     whole = SoftPair(probability, truth, region)
     if not region.any():
         assert mae(whole) == brier(whole) == whole.mean == 0.0
-        assert whole.ranking.ece is None
+        assert ece(whole.bins) is None
         assert whole.stretched() is whole
         return
     alone = SoftPair(probability[region][None], truth[region][None])
     assert mae(whole) == pytest.approx(mae(alone))
     assert brier(whole) == pytest.approx(brier(alone), abs=1e-12)
     assert whole.ranking.auc == pytest.approx(alone.ranking.auc)
-    assert whole.ranking.ece == pytest.approx(alone.ranking.ece)
+    assert ece(whole.bins) == pytest.approx(ece(alone.bins))
     assert mae(whole.stretched()) == pytest.approx(mae(alone.stretched()), abs=1e-6)
 
 
@@ -101,12 +101,37 @@ def test_a_stretched_map_runs_from_0_to_1() -> None:
 
 
 def test_calibration_by_hand() -> None:
-    """Bins are closed above: 0.1 and 0 lie in the first, 0.11 in the second; zeros can be left out."""
-    levels = levels_of_counts(np.array([0.0, 0.1, 0.11, 1.0]), np.array([0, 1, 0, 3]), np.array([4, 0, 2, 1]))
-    first, second, last = abs(1 - 0.1), abs(0 - 0.22), abs(3 - 4)
-    assert rank(levels).ece == pytest.approx((first + second + last) / 11)
-    assert rank(levels).ece_above_zero == pytest.approx((first + second + last) / 7)
-    assert SoftPair(np.zeros((2, 2), np.uint8), np.zeros((2, 2), bool)).ranking.ece_above_zero is None
+    """Bins are closed above: 51 / 255 is in (0.1, 0.2], 0.5 in (0.4, 0.5]; the float32 0.1 is above 0.1."""
+    grey = SoftPair(np.array([[0, 0, 51, 52]], np.uint8), np.array([[True, False, True, False]]))
+    first, second, third = 1.0, 1 - 51 / 255, 52 / 255
+    assert ece(grey.bins) == pytest.approx((first + second + third) / 4)
+    assert ece(grey.bins, with_zero=False) == pytest.approx((second + third) / 2)
+    half = SoftPair(np.array([[0.5, 0.45, 0.55]], np.float32), np.array([[True, False, False]]))
+    assert ece(half.bins) == pytest.approx((abs(1 - 0.95) + 0.55) / 3)
+    tenth = SoftPair(np.array([[0.1, 0.05, 0.3]], np.float32), np.array([[True, False, False]]))
+    assert tenth.bins.total.tolist() == [1, 1, 0, 1, 0, 0, 0, 0, 0, 0]
+    nothing = SoftPair(np.zeros((2, 2), np.uint8), np.zeros((2, 2), bool))
+    assert (ece(nothing.bins), ece(nothing.bins, with_zero=False)) == (0.0, None)
+
+
+@given(probability=FLOAT | GREY, truth=TRUTH, region=TRUTH.filter(np.any))
+def test_calibration_in_double_precision(
+    probability: FloatArray | UInt8Array, truth: BoolArray, region: BoolArray
+) -> None:
+    """As the definition says, bin by bin, edges compared in float64."""
+    scale = 255 if probability.dtype == np.uint8 else 1
+    p, t = probability[region].astype(np.float64) / scale, truth[region]
+    gap = gap_above = 0.0
+    for k in range(10):
+        low, high = k / 10, (k + 1) / 10
+        for zero in (True, False):
+            chosen = (p > low) & (p <= high) | (zero & (k == 0) & (p == 0))
+            error = abs(t[chosen].sum() - p[chosen].sum())
+            gap, gap_above = (gap + error, gap_above) if zero else (gap, gap_above + error)
+    bins = SoftPair(probability, truth, region).bins
+    assert ece(bins) == pytest.approx(gap / p.size, abs=1e-12)
+    above = int((p > 0).sum())
+    assert ece(bins, with_zero=False) == (pytest.approx(gap_above / above, abs=1e-12) if above else None)
 
 
 def test_means_over_thresholds_by_hand() -> None:
@@ -151,7 +176,9 @@ def test_sorted_pixels_are_read_in_parts(probability: FloatArray, truth: BoolArr
         runs = list(levels.runs())
         parts = rank(levels)
     assert asdict(parts) == pytest.approx(asdict(whole))
-    values = np.concatenate([run.values for run in runs])
-    assert values.tolist() == np.unique(coarse).tolist()
-    assert sum(int(run.positive.sum()) for run in runs) == levels.positives == np.count_nonzero(truth)
-    assert sum(int(run.negative.sum()) for run in runs) == levels.negatives
+    lowest, highest = coarse[truth].min(), coarse[~truth].max()
+    contested = (coarse >= lowest) & (coarse <= highest)
+    values = np.concatenate([run.values for run in runs]) if runs else np.zeros(0)
+    assert values.tolist() == np.unique(coarse[contested]).tolist()
+    assert sum(int(run.positive.sum()) for run in runs) == np.count_nonzero(truth & contested)
+    assert sum(int(run.negative.sum()) for run in runs) == levels.negatives - levels.below
