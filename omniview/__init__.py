@@ -3,7 +3,12 @@
 Importing the package stays cheap: no Qt, no torch, no ONNX Runtime. Not a medical device.
 """
 
+import os
 from importlib.metadata import PackageNotFoundError, version
+
+# ONNX Runtime's wheels keep a device identifier on disk and report to their maker, unless this is set before
+# they are first imported, whoever imports them; here, because every way into OmniView passes here
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 try:
     __version__ = version("omniview")

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some tests import ONNX Runtime before OmniView
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

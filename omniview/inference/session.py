@@ -84,6 +84,7 @@ def open_session(path: Path, *, device: Literal["auto", "cpu", "cuda"], threads:
 
     import onnxruntime as ort
 
+    ort.disable_telemetry_events()  # for builds that do not look at the variable set in omniview/__init__.py
     options = ort.SessionOptions()
     options.log_severity_level = _ORT_ERRORS_ONLY
     options.intra_op_num_threads = threads or max(1, (os.cpu_count() or 2) - 1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +47,23 @@ def test_a_wrong_shape_is_an_inference_error(tmp_path: Path) -> None:
     session = open_session(tmp_path / "m.onnx", device="cpu", threads=1)
     with pytest.raises(InferenceError, match="CPUExecutionProvider"):
         session.run({"image": np.zeros((1, 3, 9, 9), np.float32)})
+
+
+def test_the_runtime_keeps_no_identifier_and_sends_no_report(tmp_path: Path) -> None:
+    """Its telemetry would leave a device identifier and a queue of reports in the home folder."""
+    write_brightness(tmp_path / "m.onnx")
+    home = tmp_path / "home"
+    home.mkdir()
+    hushed = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME", "XDG_DATA_HOME")
+    environment = {k: v for k, v in os.environ.items() if k not in hushed}
+    code = (
+        "import sys; from pathlib import Path; from omniview.inference.session import open_session;"
+        "open_session(Path(sys.argv[1]), device='cpu', threads=1)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "m.onnx")],
+        env=environment | {"HOME": str(home), "LOCALAPPDATA": str(home), "OMNIVIEW_HOME": str(home)},
+        check=True,
+        timeout=120,
+    )
+    assert [path.name for path in home.rglob("*")] == []
