@@ -14,6 +14,7 @@ import argparse
 import gc
 import math
 import statistics
+import subprocess
 import sys
 import tracemalloc
 import warnings
@@ -47,15 +48,7 @@ Run = Callable[[], float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """A prediction and its truth.
-
-    Attributes:
-        kind: blob or vessel.
-        side: rows and columns.
-        grey: (Y,X) uint8, the prediction as a probability map that uses all of 0 ... 255.
-        mask: (Y,X) bool, above 0.5.
-        truth: (Y,X) bool.
-    """
+    """A prediction and its truth; `grey` is (Y,X) uint8, its probability map, and uses all of 0 ... 255."""
 
     kind: str
     side: int
@@ -66,13 +59,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One library's way to one or several metrics.
-
-    Attributes:
-        names: the metrics that one call gives.
-        library: who.
-        run: gives the value of the first of `names`.
-    """
+    """One library's way to the metrics `names`; `run` gives the value of the first."""
 
     names: tuple[str, ...]
     library: str
@@ -94,9 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Times of all metrics beside the fastest peers.")
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, AT, 2048])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--resident", choices=("blob", "vessel"), help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     warnings.simplefilter("ignore")  # what others deprecate is theirs
     cv2.setNumThreads(1)
+    if chosen.resident:
+        say(str(resident_growth(chosen.resident)))
+        return 0
     bars: list[Bar] = []
     for kind in ("blob", "vessel"):
         for side in chosen.sizes:
@@ -203,8 +194,8 @@ def _interleaved(runs: dict[object, Run], rounds: int) -> dict[object, float]:
     """Median of milliseconds; each round runs all of them once, so that a busy moment meets them alike."""
     times: dict[object, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
+        gc.collect()
         for name, run in runs.items():
-            gc.collect()
             start = perf_counter()
             run()
             if number:  # the first round warms up
@@ -368,27 +359,28 @@ def memory(image: Example) -> Bar:
     """Bytes for each pixel at the peak of all metrics together, inputs not counted."""
     run = _ours(image, tuple(METRICS))
     run()
-    gc.collect()
-    peak = _resident_peak(run)
     tracemalloc.start()
     run()
     traced = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    # numpy's arrays are traced; what OpenCV and scipy hold inside shows only in the size of a fresh process
+    child = [sys.executable, "-m", "tests.benchmarks.metrics", "--resident", image.kind]
+    resident = int(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
     size = image.side * image.side
-    say(
-        f"memory, {image.kind} {image.side}: {traced / size:.1f} traced, {peak / size:.1f} resident, bytes/px"
-    )
-    value = max(traced, peak) / size
-    return Bar(f"memory, {image.kind} {image.side}, at most {BYTES:.0f}", value, "bytes/px", value <= BYTES)
+    what = f"memory, {image.kind} {image.side}"
+    say(f"{what}: {traced / size:.1f} bytes/px traced, {resident / size:.1f} resident")
+    value = max(traced, resident) / size
+    return Bar(f"{what}, at most {BYTES:.0f}", value, "bytes/px", value <= BYTES)
 
 
-def _resident_peak(run: Run) -> int:
-    """How far the process grows while it runs; 0 where the system does not tell (only Linux does)."""
+def resident_growth(kind: str) -> int:
+    """How far this process grows in one run of all metrics; 0 where the system does not tell (not Linux)."""
+    _ours(example(kind, 64), tuple(METRICS))()  # libraries are loaded
+    run = _ours(example(kind, MEMORY_SIDE), tuple(METRICS))
     clear, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
     try:
         clear.write_text("5")  # forget the peak so far
     except OSError:
-        run()
         return 0
     before = _resident(status, "VmRSS:")
     run()
