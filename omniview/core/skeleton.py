@@ -131,12 +131,14 @@ def _thin(sheet: BoolArray, times: Times | None = None) -> int:
     """
     stride = sheet.shape[1]
     solid = sheet.view(np.uint8).ravel()
-    columns: UInt8Array = np.left_shift(solid, 2, dtype=np.uint8)
-    columns[stride:] |= solid[:-stride]
-    columns[:-stride] |= np.left_shift(solid[stride:], 1, dtype=np.uint8)
     edge = border(sheet)
     points = np.flatnonzero(edge)
-    inner = np.greater(sheet, edge).ravel()
+    inner = np.greater(sheet, edge, out=edge).ravel()
+    columns = solid.copy()  # shifted step by step, so that no other image is made
+    columns <<= 1
+    columns[:-stride] |= solid[stride:]
+    columns <<= 1
+    columns[stride:] |= solid[:-stride]
     tables = _tables()
     before, few, passes = points, False, 0
     while len(points):
@@ -157,7 +159,8 @@ def _thin(sheet: BoolArray, times: Times | None = None) -> int:
         else:
             points = np.concatenate((points.compress(~gone), *_uncovered(taken, inner, stride)))
         before = taken
-    np.not_equal(columns.reshape(sheet.shape) & SELF, 0, out=sheet)
+    columns &= SELF
+    np.not_equal(columns.reshape(sheet.shape), 0, out=sheet)
     return passes
 
 
