@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,8 @@ from omniview.ui.view import Layer
 from omniview.ui.workflow import Workflow
 
 __all__ = ["Window"]
+
+_log = logging.getLogger(__name__)
 
 _LEFT, _RIGHT = 210, 336
 _START = (1280, 800)
@@ -355,8 +358,11 @@ class Window(QMainWindow):
         return work()
 
     def _complain(self, error: BaseException) -> None:
+        _log.error("defect", exc_info=error)
         self.session.update(
-            notice=Notice(f"A defect in OmniView ({type(error).__name__}).", "Report it.", Level.ERROR)
+            notice=Notice(
+                f"A defect in OmniView ({type(error).__name__}).", "See the log, and report it.", Level.ERROR
+            )
         )
 
 

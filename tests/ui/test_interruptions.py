@@ -142,3 +142,18 @@ def test_frames_are_saved_side_by_side(run: Run, desk: Desk, tmp_path: Path) -> 
     run(work())
     saved = sorted(path.name for path in (tmp_path / "out").glob("*.fused.png"))
     assert saved == ["clip.frame0.fused.png", "clip.frame1.fused.png"]
+
+
+def test_a_defect_while_paths_are_sorted_is_in_the_log(
+    run: Run, desk: Desk, blob: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The message sends the person to the log, so the log has it."""
+
+    def fail(_self: Path) -> bool:
+        raise ZeroDivisionError("unforeseen")
+
+    monkeypatch.setattr(Path, "is_dir", fail)
+    run(desk.open(blob))
+    assert desk.now.notice is not None
+    assert "ZeroDivisionError" in desk.now.notice.text
+    assert "unforeseen" in caplog.text
