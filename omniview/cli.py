@@ -299,6 +299,7 @@ def train(
     data: Annotated[list[Path], typer.Option(help="folder with images/, masks/, split.csv; repeatable")],
     out: Out,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="instead of the recipe's schedule")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="a counted schedule instead of minutes")] = None,
     seed: Annotated[int | None, typer.Option(help="instead of the recipe's")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads")] = 1,
 ) -> None:
@@ -310,8 +311,8 @@ def train(
 
     for name in TASK_NAMES if task == "all" else (task,):
         settings = replace(default_settings(name), threads=threads)
-        if minutes is not None:
-            settings = replace(settings, minutes=minutes, steps=None)
+        if minutes is not None or steps is not None:
+            settings = replace(settings, minutes=minutes, steps=steps)
         if seed is not None:
             settings = replace(settings, seed=seed)
         own = folders_of(name, data) if task == "all" and name != "generalist" else data

@@ -1,4 +1,4 @@
-"""Training, calibration and export of the local models: ``python -m omniview.training``.
+"""Training, calibration and export of the local models: ``omniview train``.
 
 Imported only when somebody trains: it needs torch and the ``train`` extra.
 """

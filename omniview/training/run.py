@@ -241,7 +241,7 @@ def _training(
     if calibration is not None and calibration.cases:
         more["calibrate_dice"] = round(calibration.mean_dice, 4)
         more["calibrate_n"] = calibration.cases
-    more["command"] = "python -m omniview.training --task TASK --data FOLDER... --out DIR"
+    more["command"] = "omniview train --task TASK --data FOLDER... --out DIR"
     return training_fields(settings, fitted, data_hash(folders), **more)
 
 
