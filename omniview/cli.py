@@ -32,6 +32,8 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="Model cards: what is installed, and whether it is intact.")
 app.add_typer(models_app, name="models")
+audit_app = typer.Typer(help="The record of every departure of pixels from this machine.")
+app.add_typer(audit_app, name="audit")
 
 _OPEN = "open"
 _say = Console(stderr=True, highlight=False, soft_wrap=True)  # a wrapped path cannot be copied
@@ -291,6 +293,15 @@ def models_verify() -> None:
                 broken += 1
                 _complain(error, card.name)
     raise typer.Exit(1 if broken else 0)
+
+
+@audit_app.command("verify")
+def audit_verify() -> None:
+    """Check that no record was changed, removed or reordered."""
+    from omniview.omnimodel.audit import Audit, verify
+
+    path = Audit(home()).path
+    typer.echo(f"{verify(path)} records, unbroken: {path}")
 
 
 @app.command()

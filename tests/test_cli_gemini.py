@@ -53,6 +53,11 @@ def test_the_recorded_answer_becomes_the_omnimodels_mask(
     assert masks["omnimodel"] is not None
     np.testing.assert_array_equal(masks["omnimodel"] > 0, expected)
     assert record["failures"] == []
+    done = omniview("audit", "verify")
+    assert (done.returncode, done.stdout.split()[0]) == (0, "2"), done.stderr  # sent, and what came of it
+    audit = own_home / "audit.jsonl"
+    audit.write_text(audit.read_text("utf-8").replace("gemini", "gemino", 1), "utf-8")
+    assert omniview("audit", "verify").returncode == 2
 
 
 @pytest.mark.parametrize("fault", ["500", "hang", "cut", "garbage", "babble", "safety", "empty"])

@@ -157,7 +157,8 @@ class GeminiSegmenter:
             decoded = await asyncio.to_thread(_decoded, reply, image.shape, task)
             answer.masks = VIEWS[side].inverse(decoded.masks)
             cut_off = ("the answer reached max_output_tokens and was cut off",) if reply.cut_off else ()
-            answer.notes = (*cut_off, *decoded.notes)
+            nothing = ("the answer says that there is nothing to outline",) if decoded.nothing_found else ()
+            answer.notes = (*cut_off, *nothing, *decoded.notes)
         except OmniViewError as error:
             answer.error = error
 

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # as the package does, but before the import below
 
 import onnxruntime  # noqa: F401 - before Qt, as the app does
 import pyqtgraph as pg

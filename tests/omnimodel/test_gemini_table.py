@@ -78,7 +78,7 @@ TABLE = [
     Row("endless repetition", [answer("[" + (json.dumps(boxed()) + ",") * 900)], says="repeats itself"),
     Row("unknown finish reason", [answer(fenced([boxed()]), finish="SOMETHING_NEW")]),
     Row("no finish reason", [answer(fenced([boxed()]), finish=None)]),
-    Row("nothing found", [answer("[]")]),
+    Row("nothing found", [answer("[]")], says="nothing to outline"),
     # good after trouble
     Row("503 once", [FAULTS["503"], PNG], requests=2),
     Row("500 twice", [FAULTS["500"], FAULTS["500"], PNG], requests=3),
