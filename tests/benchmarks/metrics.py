@@ -242,7 +242,7 @@ def _monai(image: Example) -> Iterator[Peer]:
     }
     for names, run in calls.items():
         for threads in (1, 2):
-            yield Peer(names, f"MONAI, {threads} threads", on(threads, run))
+            yield Peer(names, f"MONAI, torch threads: {threads}", on(threads, run))
 
 
 def _medpy(image: Example) -> Iterator[Peer]:
