@@ -101,10 +101,7 @@ def test_no_machine_is_named() -> None:
     """A path of the machine that something was written on is true nowhere else."""
     found = []
     for file in tracked():
-        try:
-            text = file.read_text("utf-8")
-        except UnicodeDecodeError:
-            continue
+        text = file.read_bytes().decode("latin-1")  # networks too: exporters write source paths into them
         found += [f"{file.relative_to(ROOT)}: {match.group()}" for match in MACHINE.finditer(text)]
     assert not found
 

@@ -66,6 +66,7 @@ def to_onnx(
             external_data=False,
             verbose=False,
         )
+    without_traces(path)
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     values = session.run(None, {name: value.numpy() for name, value in inputs.items()})
     if isinstance(expected, Tensor):
@@ -77,6 +78,26 @@ def to_onnx(
                 f"{path.name}: {name} differs from torch by {worst:.2g}.", "Report this export."
             )
     return dict(zip(outputs, values, strict=True))
+
+
+def without_traces(path: Path) -> None:
+    """Take out what the exporter tells of the machine it ran on: source paths and lines, for every node."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (
+        model,
+        graph,
+        *graph.node,
+        *graph.value_info,
+        *graph.input,
+        *graph.output,
+        *graph.initializer,
+    ):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.save(model, path)
 
 
 @contextmanager
