@@ -12,60 +12,25 @@ import os
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from omniview.analyse import FUSED
 from omniview.batch.one import Models, Question, analyse_file
 from omniview.batch.results import write_masks
+from omniview.batch.rows import COLUMNS, Row, rows_of, rows_without_case, text_of
 from omniview.batch.summary import summarise
 from omniview.core.case import Case
-from omniview.core.metrics import METRICS, is_true_negative, score
-from omniview.core.prediction import ROLES, Quality
+from omniview.core.prediction import ROLES
 from omniview.errors import OmniViewError, OutputError
 from omniview.io.pair import Pair
 from omniview.io.write import write_json
 
-__all__ = ["COLUMNS", "Row", "Totals", "score_pairs"]
+__all__ = ["Totals", "score_pairs"]
 
-COLUMNS = (
-    "image",
-    "model",
-    "status",
-    "task",
-    *METRICS,
-    "distance_unit",
-    "true_negative",
-    "quality",
-    "quality_low",
-    "quality_high",
-    "seconds",
-    "reason",
-)
 _IN_FLIGHT = 4
 """Cases at work at once: enough to overlap reading, inference and scoring, and a bound on memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of cases.csv.
-
-    Attributes:
-        image: path relative to the folder.
-        model: specialist, omnimodel, fused; or `-` where the case failed before any model ran.
-        status: ok; failed (no usable mask); unreadable (image or truth); no truth.
-        values: the other columns.
-    """
-
-    image: str
-    model: str
-    status: str
-    values: dict[str, Any] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Column name to value, as written to the file."""
-        return {"image": self.image, "model": self.model, "status": self.status, **self.values}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +55,7 @@ async def score_pairs(
     out: Path,
     *,
     masks: bool = False,
-    on_case: Callable[[int, list[Row]], None] | None = None,
+    on_case: Callable[[int, Sequence[Row]], None] | None = None,
 ) -> Totals:
     """Analyse and score every pair; write cases.csv, summary.json and, if asked for, masks/.
 
@@ -123,7 +88,7 @@ async def score_pairs(
                     if masks and isinstance(result, Case):
                         await asyncio.to_thread(write_masks, result, out / "masks", name)
                     for row in rows:
-                        writer.writerow({k: _text(v) for k, v in row.as_dict().items()})
+                        writer.writerow({k: text_of(v) for k, v in row.as_dict().items()})
                     _flush(file)
                     everything += rows
                     failed += rows[-1].status in ("failed", "unreadable")  # the fused row comes last
@@ -169,51 +134,12 @@ async def _result(pair: Pair, models: Models, question: Question) -> Case | Omni
         return error
 
 
-def _rows(image: str, result: Case | OmniViewError, names: Sequence[str]) -> list[Row]:
+def _rows(image: str, result: Case | OmniViewError, names: Sequence[str]) -> tuple[Row, ...]:
     """One row for each model that was to answer; a model without a mask has blank metrics and a reason."""
     if isinstance(result, OmniViewError):
-        return [Row(image, name, "unreadable", {"reason": str(result)}) for name in names]
-    return [_row(image, result, name) for name in names]
-
-
-def _row(image: str, case: Case, name: str) -> Row:
-    values: dict[str, Any] = {"task": case.task.name}
-    prediction = next((p for p in case.predictions if p.role == name), None)
-    fusion = case.fusion if name == FUSED else None
-    made = fusion or prediction
-    if made is None:
-        causes = [f for f in case.failures if name in (f.role, FUSED)]
-        values["reason"] = " ".join(f"{f.model}: {f.reason}" for f in causes)
-        return Row(image, name, "failed", values)
-    values |= _quality_columns(made.quality)
-    values["seconds"] = prediction.seconds if prediction else max(p.seconds for p in case.predictions)
-    if case.truth is None:
-        values["reason"] = "No ground truth was found."
-        return Row(image, name, "no truth", values)
-    values |= score(
-        made.mask, case.truth.mask, case.image.spacing_mm, probability=made.probability, names=METRICS
-    )
-    values["distance_unit"] = "px" if case.image.spacing_mm is None else "mm"
-    values["true_negative"] = is_true_negative(made.mask, case.truth.mask)
-    part = (
-        () if case.image.frame is None else (f"Of several frames only frame {case.image.frame} was scored.",)
-    )
-    values["reason"] = " ".join((*case.truth.notes, *part))
-    return Row(image, name, "ok", values)
-
-
-def _quality_columns(quality: Quality | None) -> dict[str, Any]:
-    if quality is None:
-        return {}
-    return {"quality": quality.value, "quality_low": quality.low, "quality_high": quality.high}
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(int(value))
-    return format(value, ".9g") if isinstance(value, float) else str(value)
+        return rows_without_case(image, names, result)
+    truths = {} if result.truth is None else {"": result.truth}
+    return rows_of(image, result, names, truths)
 
 
 def _create(path: Path) -> TextIO:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from omniview.batch.one import Question
-from omniview.batch.run import Row, score_pairs
+from omniview.batch.rows import Row
+from omniview.batch.run import score_pairs
 from omniview.core.image import Image
 from omniview.core.metrics import METRICS
 from omniview.core.prediction import Prediction
@@ -77,7 +78,7 @@ async def test_every_case_is_a_row_and_scores_are_right(folder: Path, tmp_path: 
     seen: list[int] = []
     pairs = pair_folder(folder).pairs
 
-    def watch(index: int, rows: list[Row]) -> None:
+    def watch(index: int, rows: Sequence[Row]) -> None:
         seen.append(index)
 
     totals = await score_pairs(pairs, Models(), Question("polyp"), out, masks=True, on_case=watch)
@@ -141,7 +142,7 @@ async def test_finished_cases_stay_when_a_run_is_cut(folder: Path, tmp_path: Pat
     """An error in the middle leaves the rows before it in the file."""
     out = tmp_path / "out"
 
-    def cut(index: int, rows: list[Row]) -> None:
+    def cut(index: int, rows: Sequence[Row]) -> None:
         if index == 2:
             raise KeyboardInterrupt
 
@@ -191,7 +192,7 @@ async def test_nothing_is_at_work_after_a_run_that_broke_off(folder: Path, tmp_p
         def segmenters(self, task: Task, omnimodel: str, offline: bool) -> tuple[Segmenter, ...]:
             return (OnlyFirst(),)
 
-    def stop(_index: int, _rows: list[Row]) -> None:
+    def stop(_index: int, _rows: Sequence[Row]) -> None:
         raise OutputError("The disk is full.")
 
     ours = asyncio.all_tasks()
