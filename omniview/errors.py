@@ -12,6 +12,8 @@
     │   └── InferenceError     it failed while running
     └── OmnimodelError         no usable answer from an omnimodel
         ├── NotAllowed         offline, or no consent: nothing left this machine
+        ├── NotAsked           not worth asking by the person's own rule: nothing left this machine
+        ├── OverBudget         a spending cap is reached: nothing left this machine
         ├── MissingKey         no API key
         ├── Unreachable        refused, cut, timed out, rate-limited, or the server failed
         ├── Blocked            the provider declined to answer (safety, policy)
@@ -30,9 +32,11 @@ __all__ = [
     "MissingKey",
     "ModelError",
     "NotAllowed",
+    "NotAsked",
     "OmniViewError",
     "OmnimodelError",
     "OutputError",
+    "OverBudget",
     "SettingsError",
     "SizeMismatch",
     "Unreachable",
@@ -101,6 +105,14 @@ class OmnimodelError(OmniViewError):
 
 class NotAllowed(OmnimodelError):
     """Offline, or no consent: nothing left this machine."""
+
+
+class NotAsked(OmnimodelError):
+    """The person's own rule says that this case is not worth asking about: nothing left this machine."""
+
+
+class OverBudget(OmnimodelError):
+    """A spending cap is reached: nothing left this machine."""
 
 
 class MissingKey(OmnimodelError):

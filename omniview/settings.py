@@ -14,12 +14,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from omniview.errors import OutputError, SettingsError
 
-__all__ = ["Device", "GeminiSettings", "Omnimodel", "Settings", "api_key", "home"]
+__all__ = [
+    "AirlockSettings",
+    "AskSettings",
+    "BudgetSettings",
+    "Device",
+    "GeminiSettings",
+    "MaskStyle",
+    "Omnimodel",
+    "OpenAiSettings",
+    "Settings",
+    "api_key",
+    "home",
+]
 
-Omnimodel: TypeAlias = Literal["none", "builtin", "gemini"]
+Omnimodel: TypeAlias = Literal["none", "builtin", "gemini", "openai", "sam"]
+MaskStyle: TypeAlias = Literal["png", "polygon", "picture"]
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 
-_KEY_VARIABLES = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY")}
+_KEY_VARIABLES = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "openai": ("OPENAI_API_KEY",)}
+_URL_VARIABLES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE_URL"}
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -44,6 +58,7 @@ class GeminiSettings(_Frozen):
         api_version: version of the REST interface.
         base_url: another endpoint, e.g. a loopback server or a hospital's proxy; None for Google's own.
         timeout_s: deadline of one call in seconds, retries included.
+        mask_style: how masks are asked for; whatever comes is decoded by its content.
         thinking_level: for models of the 3.x family; excludes `thinking_budget`.
         thinking_budget: for models of the 2.5 family, in tokens; 0 turns thinking off.
         max_side: longer side in pixels of the picture that is sent.
@@ -56,6 +71,7 @@ class GeminiSettings(_Frozen):
     api_version: str = "v1beta"
     base_url: str | None = None
     timeout_s: float = Field(default=60.0, gt=0, le=600)
+    mask_style: MaskStyle = "png"
     thinking_level: str | None = None
     thinking_budget: int | None = Field(default=None, ge=-1)
     max_side: int = Field(default=1024, ge=64, le=4096)
@@ -72,6 +88,65 @@ class GeminiSettings(_Frozen):
         return budget
 
 
+class OpenAiSettings(_Frozen):
+    """How an OpenAI-compatible server is asked: OpenAI's own, Ollama, vLLM, llama.cpp and the like.
+
+    Attributes:
+        model: model id as the server has it.
+        base_url: the interface's address, version included; None for OpenAI's own.
+        timeout_s: deadline of one call in seconds, retries included.
+        reasoning_effort: for models that take it, e.g. "low"; None leaves it out of the request.
+        max_side: longer side in pixels of the picture that is sent.
+        max_output_tokens: limit of one answer; too small a limit truncates masks.
+        mask_style: how masks are asked for; whatever comes is decoded by its content.
+    """
+
+    model: str = "gpt-5"
+    base_url: str | None = None
+    timeout_s: float = Field(default=120.0, gt=0, le=600)
+    reasoning_effort: str | None = None
+    max_side: int = Field(default=1024, ge=64, le=4096)
+    max_output_tokens: int = Field(default=16384, ge=256)
+    mask_style: MaskStyle = "polygon"
+
+
+class AirlockSettings(_Frozen):
+    """What may leave this machine, and in what state.
+
+    Attributes:
+        burned_in_text: what happens to text in the pixels: it is blacked out, the picture is refused, or
+            it is sent as it is.
+        trusted: literal hosts or networks (10.0.0.0/8) of one's own institution.
+    """
+
+    burned_in_text: Literal["blackout", "refuse", "keep"] = "blackout"
+    trusted: tuple[str, ...] = ()
+
+
+class AskSettings(_Frozen):
+    """When the omnimodel is asked at all.
+
+    Attributes:
+        when: for every case; only for those whose predicted Dice of the specialist is below `below`; never.
+        below: predicted Dice in [0,1].
+    """
+
+    when: Literal["always", "doubtful", "never"] = "always"
+    below: float = Field(default=0.75, ge=0, le=1)
+
+
+class BudgetSettings(_Frozen):
+    """What omnimodels may cost, in the price table's currency.
+
+    Attributes:
+        session: cap of one run of the program or one batch; None for no cap.
+        daily: cap of one day (UTC), over all runs; None for no cap.
+    """
+
+    session: float | None = Field(default=None, ge=0)
+    daily: float | None = Field(default=None, ge=0)
+
+
 class Settings(_Frozen):
     """Everything that can be chosen.
 
@@ -82,7 +157,12 @@ class Settings(_Frozen):
         views: test-time augmentations of the specialist; 1 is fastest.
         device: where local models run; "auto" takes CUDA where it really runs.
         threads: threads of one inference; 0 leaves one core to the window.
+        cache_mb: size limit of the answers kept on disk so that nothing is paid for twice; 0 keeps none.
         gemini: how Gemini is asked.
+        openai: how an OpenAI-compatible server is asked.
+        airlock: what may leave this machine.
+        ask: when the omnimodel is asked at all.
+        budget: what omnimodels may cost.
     """
 
     omnimodel: Omnimodel = "builtin"
@@ -91,7 +171,12 @@ class Settings(_Frozen):
     views: int = Field(default=8, ge=1, le=8)
     device: Device = "auto"
     threads: int = Field(default=0, ge=0, le=256)
+    cache_mb: int = Field(default=256, ge=0, le=65536)
     gemini: GeminiSettings = GeminiSettings()
+    openai: OpenAiSettings = OpenAiSettings()
+    airlock: AirlockSettings = AirlockSettings()
+    ask: AskSettings = AskSettings()
+    budget: BudgetSettings = BudgetSettings()
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Self:
@@ -115,10 +200,11 @@ class Settings(_Frozen):
                 # an unclear wish for privacy must not end in a connection
                 raise SettingsError(f"OMNIVIEW_OFFLINE is {offline!r}.", "Set it to 1 or 0.")
             values["offline"] = offline.lower() in _TRUE
-        if url := os.environ.get("GOOGLE_GEMINI_BASE_URL"):
-            table = values.setdefault("gemini", {})
-            if isinstance(table, dict):  # anything else is refused below, by name
-                table["base_url"] = url
+        for name, variable in _URL_VARIABLES.items():
+            if url := os.environ.get(variable):
+                table = values.setdefault(name, {})
+                if isinstance(table, dict):  # anything else is refused below, by name
+                    table["base_url"] = url
         return cls._checked(values, str(path))
 
     def changed(self, **values: object) -> Self:

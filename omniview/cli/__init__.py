@@ -1,0 +1,68 @@
+"""The `omniview` command: the same engine as the viewer, without a window.
+
+Exit status: 0 done, 1 some cases failed, 2 bad usage. A case whose omnimodel gave no answer has not failed:
+it has the specialist's mask, and says why on stderr. Data goes to stdout or into files, messages to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import omniview
+from omniview.cli.audit import audit_verify
+from omniview.cli.console import complain
+from omniview.cli.doctor import doctor
+from omniview.cli.metrics import metrics
+from omniview.cli.models import models_list, models_verify
+from omniview.cli.score import score
+from omniview.cli.segment import segment
+from omniview.cli.train import train
+from omniview.cli.viewer import open_
+from omniview.errors import OmniViewError
+
+__all__ = ["app", "main"]
+
+_OPEN = "open"
+
+app = typer.Typer(
+    help="Segment medical images with a local specialist and an omnimodel. Not a medical device.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks print local variables: pixels, keys
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(_OPEN)(open_)
+for command in (segment, score, metrics, train, doctor):
+    app.command()(command)
+
+models_app = typer.Typer(help="Model cards: what is installed, and whether it is intact.")
+models_app.command("list")(models_list)
+models_app.command("verify")(models_verify)
+app.add_typer(models_app, name="models")
+
+audit_app = typer.Typer(help="The record of every departure of pixels from this machine.")
+audit_app.command("verify")(audit_verify)
+app.add_typer(audit_app, name="audit")
+
+
+def main() -> None:
+    """Run the command; `omniview IMAGE` is `omniview open IMAGE`."""
+    arguments = sys.argv[1:]
+    group = typer.main.get_group(app)
+    if not arguments or arguments[0] not in {*group.commands, "-h", "--help", "--version"}:
+        arguments = [_OPEN, *arguments]
+    try:
+        app(arguments)
+    except OmniViewError as error:
+        complain(error)
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="print the version")] = False) -> None:
+    if version:
+        typer.echo(f"omniview {omniview.__version__}")
+        raise typer.Exit
