@@ -1,8 +1,8 @@
 """THE engine: image + task + segmenters -> Case. The viewer, the command line, batches and embedders call it.
 
-All segmenters start at once. Each result or failure yields a new Case with fusion and scores recomputed in
-a thread, so that the specialist's mask is on screen long before a cloud answers, and a dead cloud changes
-nothing but a badge.
+All segmenters start at once, but for one that works from the specialist's mask. Each result or failure yields
+a new Case with fusion and scores recomputed in a thread, so that the specialist's mask is on screen long before
+a cloud answers, and a dead cloud changes nothing but a badge.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from omniview.core.fusion import SAFE_DEFAULT, Calibration, fuse
 from omniview.core.image import BoolArray, Image
 from omniview.core.metrics import score
 from omniview.core.prediction import Prediction
-from omniview.core.segmenter import Segmenter
+from omniview.core.segmenter import Segmenter, needs_evidence
 from omniview.core.task import Task
 from omniview.errors import OmniViewError, SizeMismatch
 
-__all__ = ["FUSED", "analyse", "with_truth"]
+__all__ = ["FUSED", "analyse", "with_prediction", "with_truth"]
 
 FUSED = "fused"
 """Name of the fused mask's row beside the roles in a Case's scores."""
@@ -39,6 +39,9 @@ async def analyse(
     on_update: Callable[[Case], None] | None = None,
 ) -> Case:
     """Run all segmenters at once and put their answers together as they come.
+
+    A segmenter that needs evidence is asked as soon as the specialist's mask is there, with it; where there
+    will be none, it is asked without and says itself what it lacks.
 
     Cancelling the task that awaits this cancels every segmenter and waits until each has let go.
 
@@ -65,9 +68,21 @@ async def analyse(
     case = Case(image, task, truth=truth, pending=roles)
     notify = on_update or (lambda _: None)
     notify(case)
-    running = {asyncio.create_task(s.segment(image, task), name=f"segment {s.name}"): s for s in segmenters}
+    informed = [s for s in segmenters if needs_evidence(s) and s.role != "specialist"]
+    running: dict[asyncio.Task[Prediction], Segmenter] = {}
+
+    def start(segmenter: Segmenter, evidence: Prediction | None = None) -> None:
+        work = segmenter.segment(image, task, evidence)
+        running[asyncio.create_task(work, name=f"segment {segmenter.name}")] = segmenter
+
     try:
-        while running:
+        for segmenter in segmenters:
+            if segmenter not in informed:
+                start(segmenter)
+        while running or informed:
+            if "specialist" not in case.pending:
+                while informed:
+                    start(informed.pop(), case.prediction("specialist"))
             finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for one in finished:
                 case = _add(case, running.pop(one), one)
@@ -89,6 +104,26 @@ def with_truth(case: Case, truth: Truth | None) -> Case:
     _check_size(case.image, case.task, truth)
     case = replace(case, truth=truth)
     return replace(case, scores=_scores(case))
+
+
+def with_prediction(case: Case, prediction: Prediction, calibration: Calibration = SAFE_DEFAULT) -> Case:
+    """The same case with another opinion in its role, fused and scored anew. Blocks: call it in a thread.
+
+    Args:
+        case: the case; what it knew of that role (prediction, failure, pending) is replaced.
+        prediction: of the case's own image and task.
+        calibration: the fusion's parameters.
+    """
+    others = tuple(p for p in case.predictions if p.role != prediction.role)
+    return _complete(
+        replace(
+            case,
+            predictions=(*others, prediction),
+            failures=tuple(f for f in case.failures if f.role != prediction.role),
+            pending=tuple(role for role in case.pending if role != prediction.role),
+        ),
+        calibration,
+    )
 
 
 def _check_size(image: Image, task: Task, truth: Truth | None) -> None:

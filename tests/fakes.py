@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from omniview.core.image import Image
 from omniview.core.prediction import Prediction, Provenance, Quality, Role
 from omniview.core.task import Task
+from omniview.errors import UnusableAnswer
 
 __all__ = ["OtsuSegmenter"]
 
@@ -25,6 +26,8 @@ class OtsuSegmenter:
         delay_s: how long to wait before answering.
         error: raised instead of an answer.
         quality: predicted Dice that it claims.
+        invert: the dark is what it finds.
+        needs_evidence: it waits for the specialist's mask, and answers with nothing but that.
         asked: names of the images it was asked about.
         cancelled: how often a call was cancelled.
         closed: whether it was closed.
@@ -36,6 +39,7 @@ class OtsuSegmenter:
     error: Exception | None = None
     quality: Quality | None = None
     invert: bool = False
+    needs_evidence: bool = False
     asked: list[str] = field(default_factory=list)
     cancelled: int = 0
     closed: bool = False
@@ -50,6 +54,10 @@ class OtsuSegmenter:
             raise
         if self.error is not None:
             raise self.error
+        if self.needs_evidence:
+            if evidence is None:
+                raise UnusableAnswer("There is no mask to go by.", "Mend the specialist.")
+            return replace(evidence, model=self.name, role=self.role)
         grey = cv2.cvtColor(image.rgb8(), cv2.COLOR_RGB2GRAY)
         threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)
         signed = (grey.astype(np.float32) - np.float32(threshold)) * (-1 if self.invert else 1)

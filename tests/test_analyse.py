@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from omniview.analyse import FUSED, analyse, with_truth
+from omniview.analyse import FUSED, analyse, with_prediction, with_truth
 from omniview.core.case import Case, Truth
 from omniview.core.image import Image
 from omniview.core.prediction import Quality
@@ -125,3 +125,55 @@ async def test_another_truth_rescores_the_same_masks(image: Image, truth: Truth)
     assert not with_truth(later, None).scores
     with pytest.raises(SizeMismatch):
         with_truth(later, replace(truth, mask=np.zeros((1, 2, 2), bool)))
+
+
+async def test_a_model_that_needs_evidence_is_asked_after_the_specialist(image: Image) -> None:
+    """It gets the specialist's prediction; the specialist's mask does not wait for it."""
+    seen: list[Case] = []
+    follower = OtsuSegmenter("follower", role="omnimodel", needs_evidence=True)
+    models = [follower, OtsuSegmenter("own", delay_s=0.02)]
+    case = await analyse(image, POLYP, models, on_update=seen.append)
+    assert [[p.role for p in c.predictions] for c in seen] == [
+        [],
+        ["specialist"],
+        ["specialist", "omnimodel"],
+    ]
+    np.testing.assert_array_equal(case.predictions[1].probability, case.predictions[0].probability)
+
+
+async def test_a_model_that_needs_evidence_says_that_there_is_none(image: Image) -> None:
+    """A specialist that failed, or that nobody asked, does not leave it waiting for ever."""
+    follower = OtsuSegmenter("follower", role="omnimodel", needs_evidence=True)
+    failed = OtsuSegmenter("own", error=Unreachable("Down."))
+    for models in ([failed, follower], [follower]):
+        case = await analyse(image, POLYP, models)
+        assert case.pending == ()
+        failure = case.failure("omnimodel")
+        assert failure is not None
+        assert failure.reason == "There is no mask to go by."
+
+
+async def test_cancelling_before_the_specialist_is_done_asks_nobody_else(image: Image) -> None:
+    """What waits for evidence is never started."""
+    follower = OtsuSegmenter("follower", role="omnimodel", needs_evidence=True)
+    task = asyncio.create_task(analyse(image, POLYP, [OtsuSegmenter("own", delay_s=30), follower]))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert follower.asked == []
+
+
+async def test_another_opinion_takes_its_roles_place(image: Image, truth: Truth) -> None:
+    """A new prediction replaces the role's old one or its failure; fusion and scores are those of both."""
+    own, other = OtsuSegmenter("own"), OtsuSegmenter("other", role="omnimodel", invert=True)
+    both = await analyse(image, POLYP, [own, other], truth=truth)
+    better = await OtsuSegmenter("better", role="omnimodel").segment(image, POLYP)
+    dead = OtsuSegmenter("dead", role="omnimodel", error=Unreachable("Down."))
+    for before in (both, await analyse(image, POLYP, [own, dead], truth=truth)):
+        case = with_prediction(before, better)
+        assert [p.model for p in case.predictions] == ["own", "better"]
+        assert (case.failures, case.pending) == ((), ())
+        assert case.scores["omnimodel"]["dice"] == case.scores[FUSED]["dice"] == 1.0
+        assert case.fusion is not None
+        assert case.fusion is not before.fusion

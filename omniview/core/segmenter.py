@@ -8,7 +8,7 @@ from omniview.core.image import Image
 from omniview.core.prediction import Prediction, Role
 from omniview.core.task import Task
 
-__all__ = ["Segmenter"]
+__all__ = ["Segmenter", "needs_evidence"]
 
 
 @runtime_checkable
@@ -43,3 +43,11 @@ class Segmenter(Protocol):
     async def close(self) -> None:
         """Release what the model holds. Calling twice does no harm."""
         ...
+
+
+def needs_evidence(segmenter: Segmenter) -> bool:
+    """Whether `segmenter` has nothing to go by without another model's opinion, and so is asked after it.
+
+    A segmenter says so by an attribute of this name; most have none, and are asked blind and at once.
+    """
+    return bool(getattr(segmenter, "needs_evidence", False))
