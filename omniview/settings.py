@@ -26,6 +26,8 @@ __all__ = [
     "Settings",
     "api_key",
     "home",
+    "key_source",
+    "overridden",
 ]
 
 Omnimodel: TypeAlias = Literal["none", "builtin", "gemini", "openai", "sam"]
@@ -33,6 +35,7 @@ MaskStyle: TypeAlias = Literal["png", "polygon", "picture"]
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 
 _KEY_VARIABLES = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "openai": ("OPENAI_API_KEY",)}
+_OFFLINE_VARIABLE = "OMNIVIEW_OFFLINE"
 _URL_VARIABLES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE_URL"}
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
@@ -179,8 +182,8 @@ class Settings(_Frozen):
     budget: BudgetSettings = BudgetSettings()
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Self:
-        """Settings of `folder` (default: `home()`), with the environment on top.
+    def load(cls, folder: Path | None = None, *, environment: bool = True) -> Self:
+        """Settings of `folder` (default: `home()`), with the environment on top unless that is not wanted.
 
         Raises:
             SettingsError: the file is not TOML, or a value breaks a rule; the message names it.
@@ -194,13 +197,13 @@ class Settings(_Frozen):
             raise SettingsError(
                 f"The settings file {path} cannot be read ({error}).", "Mend or delete it."
             ) from error
-        offline = os.environ.get("OMNIVIEW_OFFLINE")
+        offline = os.environ.get(_OFFLINE_VARIABLE) if environment else None
         if offline is not None:
             if offline.lower() not in _TRUE | _FALSE:
                 # an unclear wish for privacy must not end in a connection
                 raise SettingsError(f"OMNIVIEW_OFFLINE is {offline!r}.", "Set it to 1 or 0.")
             values["offline"] = offline.lower() in _TRUE
-        for name, variable in _URL_VARIABLES.items():
+        for name, variable in _URL_VARIABLES.items() if environment else ():
             if url := os.environ.get(variable):
                 table = values.setdefault(name, {})
                 if isinstance(table, dict):  # anything else is refused below, by name
@@ -244,6 +247,23 @@ class Settings(_Frozen):
             raise SettingsError(
                 f"The setting {where} in {source} is not valid: {first['msg']}.", "Correct or remove it."
             ) from error
+
+
+def overridden() -> dict[str, str]:
+    """Settings that the environment decides, such as `gemini.base_url`, and the variable that does."""
+    found = {f"{name}.base_url": variable for name, variable in _URL_VARIABLES.items()}
+    return {
+        name: variable
+        for name, variable in {"offline": _OFFLINE_VARIABLE, **found}.items()
+        if os.environ.get(variable)
+    }
+
+
+def key_source(provider: str) -> Literal["environment", "keyring", ""]:
+    """Where the key of a provider comes from; empty where there is none. Blocks like `api_key`."""
+    if any(os.environ.get(variable, "").strip() for variable in _KEY_VARIABLES[provider]):
+        return "environment"
+    return "keyring" if api_key(provider) else ""
 
 
 def api_key(provider: str) -> str | None:
