@@ -13,31 +13,27 @@ from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PyQt6.QtGui import QImage
 
 from omniview.core.case import Case
 from omniview.core.image import Array, Image, UInt8Array
+from omniview.core.outline import Outline, trace
 from omniview.core.prediction import EDGE
 from omniview.ui.view import Layer
 
 __all__ = [
     "Frame",
     "Level",
-    "Outline",
     "Picture",
     "picture",
     "prepare",
     "stretched_window",
-    "trace",
     "whole_window",
 ]
 
 QUICK = 2048  # longest side, in pixels, of the copy that is shown first
 _SAMPLED = 250_000  # about so many pixels say how bright an image is
 _SMALLEST = 512  # no level of a pyramid is made of a picture smaller than this
-_FINE = 2048  # maps are traced at half or quarter pixels as long as the enlarged one stays within this size
-_TOLERANCE = 0.25  # image pixels by which a simplified contour may differ
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,23 +56,6 @@ class Picture:
         wanted = self.shape[1] * scale
         enough = [one.image for one in self.levels if one.image.width() >= wanted]
         return enough[-1] if enough else self.levels[0].image
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outline:
-    """Closed contours of a mask.
-
-    Attributes:
-        points: (N,2) float32, (x,y) in image pixels, 0 being the outer edge of the first pixel.
-        starts: (M+1,) int64: contour m is `points[starts[m]:starts[m + 1]]`.
-        boxes: (M,4) float32: left, top, right, bottom of each contour.
-        breadth: mean breadth of what is outlined in image pixels: twice the area over the length of contour.
-    """
-
-    points: npt.NDArray[np.float32]
-    starts: npt.NDArray[np.int64]
-    boxes: npt.NDArray[np.float32]
-    breadth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,30 +141,6 @@ def prepare(case: Case, before: Frame, view_picture: Picture | None = None) -> F
             fills[layer] = _pyramid(np.where(_flat(mask), np.uint8(255), np.uint8(0)))
             outlines[layer] = trace(source)
     return Frame(view_picture or before.picture, outlines, fills, sources)
-
-
-def trace(maps: Array) -> Outline:
-    """Contours at 0.5 of (K,Y,X) probabilities or bool masks, each label by itself, holes included."""
-    step = max(1, min(4, _FINE // max(maps.shape[1:])))
-    found: list[npt.NDArray[np.float32]] = []
-    for plane in maps:
-        values = plane.astype(np.float32, copy=False)
-        if step > 1:
-            values = cv2.resize(values, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)
-        label = np.asarray(values > EDGE).view(np.uint8)
-        contours, _ = cv2.findContours(label, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        for contour in contours:
-            slim = cv2.approxPolyDP(contour, _TOLERANCE * step, closed=True)[:, 0]
-            # OpenCV counts pixel centres, the canvas pixel edges
-            found.append((slim.astype(np.float32) + np.float32(0.5)) / np.float32(step))
-    if not found:
-        return Outline(np.zeros((0, 2), np.float32), np.zeros(1, np.int64), np.zeros((0, 4), np.float32))
-    starts = np.concatenate(([0], np.cumsum([len(one) for one in found]))).astype(np.int64)
-    points = np.concatenate(found)
-    low, high = (reduce.reduceat(points, starts[:-1], axis=0) for reduce in (np.minimum, np.maximum))
-    length = sum(cv2.arcLength(contour, closed=True) for contour in found)
-    breadth = 2.0 * float(np.count_nonzero(maps > EDGE)) / max(length, 1.0)
-    return Outline(points, starts, np.concatenate((low, high), axis=1), breadth)
 
 
 def _sources(case: Case) -> dict[Layer, Array]:

@@ -16,16 +16,16 @@ import numpy.typing as npt
 from PyQt6.QtCore import QRectF
 
 from omniview.core.image import UInt8Array
-from omniview.ui.frame import Frame, Outline
+from omniview.core.looks import ORDER
+from omniview.core.outline import FIXED_BITS, Outline, dashes, fixed_point
+from omniview.ui.frame import Frame
 from omniview.ui.view import LOOKS, Layer, Style, View
 
 __all__ = ["Viewport", "paint", "uncertainty_colours"]
 
-_BITS = 4  # OpenCV takes fixed-point coordinates with this many fractional bits
 _CASING = (0, 0, 0, 165)  # premultiplied BGRA of the dark border that lifts a line off any tissue
 _CASING_WIDTH = 1.0  # on each side, device-independent pixels
 _DASH, _GAP = 7.0, 6.0  # device-independent pixels
-_ORDER = (Layer.FUSED, Layer.OMNIMODEL, Layer.SPECIALIST, Layer.TRUTH)  # thin over wide, broken over thin
 _NARROW, _SLIM = 8.0, 0.75  # below this breadth, in device-independent pixels, lines are this much thinner
 _FILL = 0.4  # opacity of a fill relative to a contour's: the tissue must stay readable
 
@@ -65,7 +65,7 @@ def paint(frame: Frame, view: View, port: Viewport) -> UInt8Array:
     if view.visible(Layer.UNCERTAINTY) and frame.has(Layer.UNCERTAINTY):
         _over(canvas, _tint(frame, Layer.UNCERTAINTY, port, view.layers[Layer.UNCERTAINTY].opacity))
     outlined: list[Layer] = []
-    for layer in _ORDER:
+    for layer in ORDER:
         if view.visible(layer) and frame.has(layer):
             chosen = view.layers[layer]
             if chosen.style is Style.FILL:
@@ -147,25 +147,9 @@ def _lines(outline: Outline, port: Viewport, dashed: bool) -> list[npt.NDArray[n
     points = (outline.points - np.array([port.x, port.y], np.float32)) * np.float32(port.scale) - 0.5
     pieces = [points[outline.starts[m] : outline.starts[m + 1]] for m in np.flatnonzero(near)]
     if dashed:
-        pieces = [dash for piece in pieces for dash in _dashes(piece, port.ratio)]
-    limit = float(2**26)  # far outside the screen all the same, and safe in fixed point
-    return [np.rint(np.clip(piece * 2**_BITS, -limit, limit)).astype(np.int32) for piece in pieces]
-
-
-def _dashes(points: npt.NDArray[np.float32], ratio: float) -> list[npt.NDArray[np.float32]]:
-    """A closed contour cut into dashes of constant length on the screen."""
-    ring = np.concatenate((points, points[:1]))
-    along = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(ring, axis=0).T))))
-    period = (_DASH + _GAP) * ratio
-    if along[-1] < period:
-        return [ring]
-    period = along[-1] / round(along[-1] / period)  # whole dashes only: no seam
-    begins = np.arange(0.0, along[-1] - 1e-6, period)
-    marks = np.sort(np.concatenate((begins, begins + period * _DASH / (_DASH + _GAP))))
-    where = np.union1d(along, marks)
-    dense = np.column_stack([np.interp(where, along, ring[:, axis]) for axis in (0, 1)]).astype(np.float32)
-    at = np.searchsorted(where, marks)
-    return [dense[a : b + 1] for a, b in zip(at[::2], at[1::2], strict=True)]
+        dash, gap = _DASH * port.ratio, _GAP * port.ratio
+        pieces = [part for piece in pieces for part in dashes(piece, dash, gap)]
+    return [fixed_point(piece) for piece in pieces]
 
 
 def _stroke(
@@ -177,4 +161,4 @@ def _stroke(
 ) -> None:
     if lines:
         thickness = max(1, round(width))
-        cv2.polylines(canvas, lines, closed, colour, thickness, cv2.LINE_AA, _BITS)
+        cv2.polylines(canvas, lines, closed, colour, thickness, cv2.LINE_AA, FIXED_BITS)

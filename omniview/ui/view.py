@@ -1,8 +1,7 @@
 """How a person wants to look at a case: which layers, how drawn, through which grey window.
 
 Everything here is frozen, so that a thread can draw from it while the person already chose something else.
-Colours are of the Okabe-Ito family, which readers with the common colour blindnesses tell apart; line styles
-differ as well, so that colour is never the only mark.
+What each layer looks like is settled in core, for reports have the same colours.
 """
 
 from __future__ import annotations
@@ -12,17 +11,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from omniview.core.looks import LOOKS, Layer, Look
+
 __all__ = ["LOOKS", "Layer", "LayerView", "Look", "Style", "View"]
-
-
-class Layer(StrEnum):
-    """What can lie over the image."""
-
-    FUSED = "fused"
-    SPECIALIST = "specialist"
-    OMNIMODEL = "omnimodel"
-    UNCERTAINTY = "uncertainty"
-    TRUTH = "truth"
 
 
 class Style(StrEnum):
@@ -30,44 +21,6 @@ class Style(StrEnum):
 
     CONTOUR = "contour"
     FILL = "fill"
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The fixed appearance of a layer.
-
-    Attributes:
-        title: shown name.
-        colour: (red, green, blue) 0-255.
-        dashed: drawn with a broken line.
-        width: line width in device-independent pixels.
-        key: digit that toggles it.
-        hint: what it is, in a sentence.
-    """
-
-    title: str
-    colour: tuple[int, int, int]
-    dashed: bool
-    width: float
-    key: int
-    hint: str
-
-
-LOOKS: Mapping[Layer, Look] = MappingProxyType(
-    {
-        Layer.FUSED: Look(
-            "Fused", (255, 255, 255), False, 3.0, 1, "Both opinions, weighted by how far each can be trusted"
-        ),
-        Layer.SPECIALIST: Look(
-            "Specialist", (86, 180, 233), False, 1.4, 2, "The model trained for this task alone"
-        ),
-        Layer.OMNIMODEL: Look("Omnimodel", (226, 138, 189), False, 1.4, 3, "The general model's opinion"),
-        Layer.UNCERTAINTY: Look(
-            "Uncertainty", (94, 201, 98), False, 0.0, 4, "Where the fused mask could as well be wrong"
-        ),
-        Layer.TRUTH: Look("Ground truth", (240, 228, 66), True, 2.0, 5, "The reference for the scores"),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)

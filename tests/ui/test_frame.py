@@ -12,7 +12,7 @@ from omniview.analyse import analyse
 from omniview.core.case import Case, Truth
 from omniview.core.image import Image
 from omniview.core.task import TASKS
-from omniview.ui.frame import Frame, picture, prepare, trace, whole_window
+from omniview.ui.frame import Frame, picture, prepare, whole_window
 from omniview.ui.view import Layer
 from tests.fakes import OtsuSegmenter
 
@@ -66,30 +66,6 @@ def test_quick_picture_of_a_wide_range_has_the_same_greys() -> None:
     assert whole_window(image) == (32767.5, 65535.0)
     quick, full = picture(image, quick=True), picture(image)
     assert _colour(quick.levels[0].image, 1000, 3) == _colour(full.levels[0].image, 2000, 8)
-
-
-def test_outline_lies_on_the_edge_of_the_mask() -> None:
-    """A traced square differs from its pixel edges by no more than a quarter of a pixel."""
-    mask = np.zeros((1, 40, 50), bool)
-    mask[:, 10:30, 15:35] = True
-    outline = trace(mask)
-    assert len(outline.starts) == 2
-    np.testing.assert_allclose(outline.boxes, [[15, 10, 35, 30]], atol=0.25)
-
-
-def test_holes_and_labels_have_contours_of_their_own() -> None:
-    """A ring has two contours; a second label that overlaps adds its own."""
-    mask = np.zeros((2, 60, 60), bool)
-    mask[0, 10:50, 10:50] = True
-    mask[0, 20:40, 20:40] = False
-    mask[1, 15:30, 15:30] = True
-    assert len(trace(mask).starts) == 4
-
-
-def test_empty_mask_has_no_contour() -> None:
-    """Nothing found is nothing drawn, not an error."""
-    outline = trace(np.zeros((1, 5, 5), bool))
-    assert len(outline.points) == len(outline.boxes) == 0
 
 
 def test_frame_holds_every_layer_of_the_case() -> None:

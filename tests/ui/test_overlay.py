@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from omniview.core.image import Image
-from omniview.ui.frame import Frame, Outline, picture, trace
+from omniview.core.outline import Outline, trace
+from omniview.ui.frame import Frame, picture
 from omniview.ui.overlay import Viewport, paint, uncertainty_colours
 from omniview.ui.view import LOOKS, Layer, Style, View
 

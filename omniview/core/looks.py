@@ -1,0 +1,65 @@
+"""How each layer looks, wherever it is drawn: in the window, on thumbnails, in reports.
+
+Colours are of the Okabe-Ito family, which readers with the common colour blindnesses tell apart; line styles
+differ as well, so that colour is never the only mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+__all__ = ["LOOKS", "ORDER", "Layer", "Look"]
+
+
+class Layer(StrEnum):
+    """What can lie over the image."""
+
+    FUSED = "fused"
+    SPECIALIST = "specialist"
+    OMNIMODEL = "omnimodel"
+    UNCERTAINTY = "uncertainty"
+    TRUTH = "truth"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The fixed appearance of a layer.
+
+    Attributes:
+        title: shown name.
+        colour: (red, green, blue) 0-255.
+        dashed: drawn with a broken line.
+        width: line width in device-independent pixels.
+        key: digit that toggles it.
+        hint: what it is, in a sentence.
+    """
+
+    title: str
+    colour: tuple[int, int, int]
+    dashed: bool
+    width: float
+    key: int
+    hint: str
+
+
+LOOKS: Mapping[Layer, Look] = MappingProxyType(
+    {
+        Layer.FUSED: Look(
+            "Fused", (255, 255, 255), False, 3.0, 1, "Both opinions, weighted by how far each can be trusted"
+        ),
+        Layer.SPECIALIST: Look(
+            "Specialist", (86, 180, 233), False, 1.4, 2, "The model trained for this task alone"
+        ),
+        Layer.OMNIMODEL: Look("Omnimodel", (226, 138, 189), False, 1.4, 3, "The general model's opinion"),
+        Layer.UNCERTAINTY: Look(
+            "Uncertainty", (94, 201, 98), False, 0.0, 4, "Where the fused mask could as well be wrong"
+        ),
+        Layer.TRUTH: Look("Ground truth", (240, 228, 66), True, 2.0, 5, "The reference for the scores"),
+    }
+)
+
+ORDER = (Layer.FUSED, Layer.OMNIMODEL, Layer.SPECIALIST, Layer.TRUTH)
+"""Outlines from the lowest to the uppermost: thin over wide, broken over thin."""
