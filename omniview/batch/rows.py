@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from omniview.analyse import FUSED
 from omniview.core.case import Case, Scores, Truth
 from omniview.core.fusion import Fusion
+from omniview.core.image import BoolArray
 from omniview.core.metrics import METRICS, is_true_negative, score
 from omniview.core.prediction import Prediction, Quality
 from omniview.errors import OmniViewError
@@ -56,6 +59,8 @@ COLUMNS = (
     "diagonal",
     "width",
     "height",
+    "area_px",
+    "truth_area_px",
     "true_negative",
     "quality",
     "quality_low",
@@ -208,10 +213,8 @@ def rows_of(
                         probability=answer.probability,
                         names=names,
                     )
-                negative = is_true_negative(answer.mask, truth.mask)
-                rows.append(
-                    _scored(image, model, reader, measured[key], negative, about, _notes(case, truth))
-                )
+                values = {**measured[key], **_areas(answer.mask, truth.mask), **about}
+                rows.append(_scored(image, model, reader, values, _notes(case, truth)))
     return tuple(rows)
 
 
@@ -225,23 +228,22 @@ def observer_rows(
         for reader in readers[place + 1 :]:
             mask, truth = truths[reader].mask, truths[reference]
             scores = score(mask, truth.mask, case.image.spacing_mm, names=names)
-            negative = is_true_negative(mask, truth.mask)
-            model = OBSERVER + reader
-            rows.append(_scored(image, model, reference, scores, negative, about, _notes(case, truth)))
+            values = {**scores, **_areas(mask, truth.mask), **about}
+            rows.append(_scored(image, OBSERVER + reader, reference, values, _notes(case, truth)))
     return tuple(rows)
 
 
-def _scored(
-    image: str,
-    model: str,
-    reader: str,
-    scores: Scores,
-    negative: bool,
-    about: Mapping[str, Any],
-    notes: Sequence[str],
-) -> Row:
-    values = {**scores, **about, "true_negative": negative, "reason": " ".join(notes)}
-    return Row(image, model, OK, reader, values)
+def _scored(image: str, model: str, reader: str, values: Mapping[str, Any], notes: Sequence[str]) -> Row:
+    return Row(image, model, OK, reader, {**values, "reason": " ".join(notes)})
+
+
+def _areas(mask: BoolArray, truth: BoolArray) -> dict[str, Any]:
+    """Pixels of (K,Y,X) masks over all labels, and whether both are empty in each."""
+    return {
+        "area_px": int(np.count_nonzero(mask)),
+        "truth_area_px": int(np.count_nonzero(truth)),
+        "true_negative": is_true_negative(mask, truth),
+    }
 
 
 def _notes(case: Case, truth: Truth) -> tuple[str, ...]:
