@@ -23,6 +23,7 @@ HEAVY = (
     "torch",
     "onnxruntime",
     "google.genai",
+    "openai",
     "SimpleITK",
     "skimage",
     "pydicom",
