@@ -5,7 +5,7 @@ Everything is OpenCV on uint8, a few milliseconds an image, so that one core tra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -86,6 +86,23 @@ def random_matrix(
     return np.hstack([linear @ base[:, :2], (linear @ base[:, 2] + offset)[:, None]])
 
 
+def zoomed_matrix(
+    rng: np.random.Generator, mask: Pixels, size: int, how: Augmentation, margin: tuple[float, float]
+) -> Matrix:
+    """A random 2x3 map that shows the structure of ``mask (Y,X)``, not empty, in a square of ``size``.
+
+    The square is ``margin`` times as wide as the structure's longer side, the structure up to ``how.shift``
+    of the square off its centre; turned, flipped and squeezed as ``how`` says.
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    middle = np.array([columns[0] + columns[-1], rows[0] + rows[-1]]) / 2
+    longer = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+    scale = size / (longer * np.exp(rng.uniform(*np.log(margin))))
+    linear = random_matrix(rng, (size, size), size, "tile", replace(how, scale=(1.0, 1.0)))[:, :2] * scale
+    target = (size - 1) / 2 + rng.uniform(-how.shift, how.shift, 2) * size
+    return np.hstack([linear, (target - linear @ middle)[:, None]])
+
+
 def warp(pixels: Pixels, matrix: Matrix, size: int, *, reflect: bool) -> Pixels:
     """``pixels (Y,X[,C])`` through ``matrix`` onto a square of ``size``; beyond the edge reflected, or 0."""
     border = cv2.BORDER_REFLECT_101 if reflect else cv2.BORDER_CONSTANT
@@ -108,6 +125,19 @@ def random_view(
     The mask is 0/255; with ``soft`` also what lies between, which keeps structures thinner than a pixel.
     """
     matrix = random_matrix(rng, example.mask.shape, size, geometry, how)
+    return view_through(rng, example, matrix, size, how, soft=soft)
+
+
+def view_through(
+    rng: np.random.Generator,
+    example: Example,
+    matrix: Matrix,
+    size: int,
+    how: Augmentation,
+    *,
+    soft: bool = False,
+) -> tuple[Pixels, Pixels, Pixels | None]:
+    """As :func:`random_view`, the geometry given by ``matrix``, the colours random."""
     image = warp(example.image, matrix, size, reflect=how.reflect)
     mask = warp(example.mask, matrix, size, reflect=how.reflect)
     if not soft:

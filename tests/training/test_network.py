@@ -7,19 +7,19 @@ import onnxruntime as ort
 import pytest
 import torch
 
+from omniview.training.clicks import start_from
 from omniview.training.export import to_onnx
-from omniview.training.generalist import TASKS
+from omniview.training.generalist import TASKS, Generalist
 from omniview.training.network import (
     Fluorescence,
     Lite0Encoder,
     LiteUnet,
     LocalContrast,
-    PromptDecoder,
-    PromptEncoder,
     VesselUnet,
     both,
     parameter_count,
 )
+from omniview.training.prompt_network import ClickNetwork, PromptDecoder, PromptEncoder
 
 
 def test_networks_give_one_logit_a_pixel() -> None:
@@ -139,3 +139,28 @@ def test_prompts_change_the_answer() -> None:
     click[0, 0, 30:34, 30:34] = 1
     with torch.no_grad():
         assert not torch.allclose(decoder(*features, blank, task), decoder(*features, click, task))
+
+
+def test_a_click_network_starts_as_its_halves() -> None:
+    """Before training it answers as encoder and decoder do, since what prompts add starts at zero."""
+    halves = Generalist(pretrained=False).eval()
+    network = start_from(halves).eval()
+    image, prompts, task = torch.rand(2, 3, 64, 64), torch.rand(2, 4, 64, 64), torch.eye(len(TASKS))[:2]
+    with torch.no_grad():
+        assert torch.allclose(network(image, prompts, task), halves(image, prompts, task), atol=1e-5)
+    assert not network.encoder_half.encoder.stem.conv.weight.requires_grad
+    assert all(value.requires_grad for value in network.entry.parameters())
+
+
+def test_a_click_reaches_the_deepest_features() -> None:
+    """Once its entry has learned, a prompt changes what the encoder's later blocks make of an image."""
+    network = ClickNetwork(len(TASKS)).eval()
+    network.entry.requires_grad_(False)[-1].weight.normal_(std=0.5)  # type: ignore[operator]
+    _, s4 = network.look(torch.rand(1, 3, 64, 64))
+    blank = torch.zeros(1, 4, 64, 64)
+    click = blank.clone()
+    click[0, 0, 30:34, 30:34] = 1
+    late = network.encoder_half.encoder.late
+    with torch.no_grad():
+        without, within = (late(s4 + network.entry(prompts))[-1] for prompts in (blank, click))
+    assert not torch.allclose(without, within)
