@@ -1,8 +1,9 @@
 """THE engine: image + task + segmenters -> Case. The viewer, the command line, batches and embedders call it.
 
-All segmenters start at once, but for one that works from the specialist's mask. Each result or failure yields
-a new Case with fusion and scores recomputed in a thread, so that the specialist's mask is on screen long before
-a cloud answers, and a dead cloud changes nothing but a badge.
+All segmenters start at once, but for one that works from the specialist's mask, or that is asked only where
+the specialist is doubtful. Each result or failure yields a new Case with fusion and scores recomputed in a
+thread, so that the specialist's mask is on screen long before a cloud answers, and a dead cloud changes
+nothing but a badge.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import replace
 
+from omniview.core.asking import ALWAYS, BECAUSE, AskPolicy
 from omniview.core.case import Case, Failure, Scores, ScoreTable, Truth
 from omniview.core.fusion import SAFE_DEFAULT, Calibration, fuse
 from omniview.core.image import BoolArray, Image
 from omniview.core.metrics import score
-from omniview.core.prediction import Prediction
-from omniview.core.segmenter import Segmenter, needs_evidence
+from omniview.core.prediction import Prediction, Role
+from omniview.core.segmenter import Segmenter, asks_outside, needs_evidence
 from omniview.core.task import Task
-from omniview.errors import OmniViewError, SizeMismatch
+from omniview.errors import NotAsked, OmniViewError, SizeMismatch
 
 __all__ = ["FUSED", "analyse", "with_prediction", "with_truth"]
 
@@ -36,12 +39,14 @@ async def analyse(
     *,
     truth: Truth | None = None,
     calibration: Calibration = SAFE_DEFAULT,
+    ask: AskPolicy = ALWAYS,
     on_update: Callable[[Case], None] | None = None,
 ) -> Case:
     """Run all segmenters at once and put their answers together as they come.
 
     A segmenter that needs evidence is asked as soon as the specialist's mask is there, with it; where there
-    will be none, it is asked without and says itself what it lacks.
+    will be none, it is asked without and says itself what it lacks. One that asks outside of this machine is
+    asked as `ask` says; if it is not, that is a failure of the kind "NotAsked", which is none.
 
     Cancelling the task that awaits this cancels every segmenter and waits until each has let go.
 
@@ -51,6 +56,7 @@ async def analyse(
         segmenters: at most one for each role.
         truth: the reference segmentation, at the image's own size.
         calibration: the fusion's parameters.
+        ask: when a segmenter outside of this machine is asked at all.
         on_update: called on the event loop's thread with each new Case: first the empty one, then after each
             result or failure.
 
@@ -68,25 +74,37 @@ async def analyse(
     case = Case(image, task, truth=truth, pending=roles)
     notify = on_update or (lambda _: None)
     notify(case)
-    informed = [s for s in segmenters if needs_evidence(s) and s.role != "specialist"]
     running: dict[asyncio.Task[Prediction], Segmenter] = {}
+    waiting = list(segmenters)
 
-    def start(segmenter: Segmenter, evidence: Prediction | None = None) -> None:
-        work = segmenter.segment(image, task, evidence)
-        running[asyncio.create_task(work, name=f"segment {segmenter.name}")] = segmenter
+    def admit(case: Case) -> Case:
+        """Ask whoever need not wait any longer; the case says whom nobody wants to ask."""
+        for segmenter in tuple(waiting):
+            first = segmenter.role != "specialist" and "specialist" in case.pending
+            evidence, outside = needs_evidence(segmenter), asks_outside(segmenter)
+            if first and (evidence or (outside and ask.waits)):
+                continue
+            waiting.remove(segmenter)
+            specialist, context = case.prediction("specialist"), copy_context()
+            if outside:
+                verdict = ask.decide(specialist)
+                if not verdict.asked:
+                    case = _without(case, segmenter, NotAsked(verdict.because, "Change when to ask."))
+                    continue
+                context.run(BECAUSE.set, verdict.because)
+            work = segmenter.segment(image, task, specialist if evidence else None)
+            name = f"segment {segmenter.name}"
+            running[asyncio.create_task(work, name=name, context=context)] = segmenter
+        return case
 
     try:
-        for segmenter in segmenters:
-            if segmenter not in informed:
-                start(segmenter)
-        while running or informed:
-            if "specialist" not in case.pending:
-                while informed:
-                    start(informed.pop(), case.prediction("specialist"))
+        if (admitted := admit(case)) is not case:
+            notify(case := admitted)
+        while running:
             finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for one in finished:
                 case = _add(case, running.pop(one), one)
-            case = await asyncio.to_thread(_complete, case, calibration)
+            case = await asyncio.to_thread(_complete, admit(case), calibration)
             notify(case)
     finally:
         for one in running:
@@ -120,7 +138,7 @@ def with_prediction(case: Case, prediction: Prediction, calibration: Calibration
             case,
             predictions=(*others, prediction),
             failures=tuple(f for f in case.failures if f.role != prediction.role),
-            pending=tuple(role for role in case.pending if role != prediction.role),
+            pending=_others(case.pending, prediction.role),
         ),
         calibration,
     )
@@ -138,21 +156,34 @@ def _check_size(image: Image, task: Task, truth: Truth | None) -> None:
 
 def _add(case: Case, segmenter: Segmenter, finished: asyncio.Task[Prediction]) -> Case:
     """The case with what `segmenter` gave: a prediction, or the reason why there is none."""
-    pending = tuple(role for role in case.pending if role != segmenter.role)
     try:
         prediction = finished.result()
-        return replace(case, predictions=(*case.predictions, prediction), pending=pending)
     except OmniViewError as error:
-        failure = Failure(
-            segmenter.name, segmenter.role, error.message, error.next_step, type(error).__name__
-        )
+        return _without(case, segmenter, error)
     except asyncio.CancelledError:
-        failure = Failure(segmenter.name, segmenter.role, "It was cancelled.", "Analyse again.")
+        cause = OmniViewError("It was cancelled.", "Analyse again.")
     except Exception as error:  # noqa: BLE001 - a defect in one model must not take the other's mask away
         _log.error("defect in %s", segmenter.name, exc_info=error)
-        reason = f"A defect in OmniView or the model ({type(error).__name__})."
-        failure = Failure(segmenter.name, segmenter.role, reason, "See the log, and report it.")
-    return replace(case, failures=(*case.failures, failure), pending=pending)
+        words = f"A defect in OmniView or the model ({type(error).__name__})."
+        cause = OmniViewError(words, "See the log, and report it.")
+    else:
+        return replace(
+            case,
+            predictions=(*case.predictions, prediction),
+            pending=_others(case.pending, segmenter.role),
+        )
+    return _without(case, segmenter, cause, kind="")
+
+
+def _without(case: Case, segmenter: Segmenter, error: OmniViewError, kind: str | None = None) -> Case:
+    """The case with the reason why `segmenter` gives no mask."""
+    kind = type(error).__name__ if kind is None else kind
+    failure = Failure(segmenter.name, segmenter.role, error.message, error.next_step, kind)
+    return replace(case, failures=(*case.failures, failure), pending=_others(case.pending, segmenter.role))
+
+
+def _others(roles: tuple[Role, ...], role: Role) -> tuple[Role, ...]:
+    return tuple(other for other in roles if other != role)
 
 
 def _complete(case: Case, calibration: Calibration) -> Case:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
+from omniview.core.asking import BECAUSE
 from omniview.core.image import Image
 from omniview.core.prediction import Prediction, Provenance, Quality, Role
 from omniview.core.task import Task
@@ -28,7 +29,9 @@ class OtsuSegmenter:
         quality: predicted Dice that it claims.
         invert: the dark is what it finds.
         needs_evidence: it waits for the specialist's mask, and answers with nothing but that.
+        asks_outside: it counts as one that costs money, so that the person's rule applies to it.
         asked: names of the images it was asked about.
+        because: why it was asked, each time.
         cancelled: how often a call was cancelled.
         closed: whether it was closed.
     """
@@ -40,13 +43,16 @@ class OtsuSegmenter:
     quality: Quality | None = None
     invert: bool = False
     needs_evidence: bool = False
+    asks_outside: bool = False
     asked: list[str] = field(default_factory=list)
+    because: list[str] = field(default_factory=list)
     cancelled: int = 0
     closed: bool = False
 
     async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
         """Probability rises with brightness (or falls, inverted), 0.5 at Otsu's threshold."""
         self.asked.append(image.name)
+        self.because.append(BECAUSE.get())
         try:
             await asyncio.sleep(self.delay_s)
         except asyncio.CancelledError:

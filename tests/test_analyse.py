@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from omniview.analyse import FUSED, analyse, with_prediction, with_truth
+from omniview.core.asking import AskPolicy
 from omniview.core.case import Case, Truth
 from omniview.core.image import Image
 from omniview.core.prediction import Quality
 from omniview.core.task import TASKS
-from omniview.errors import SizeMismatch, Unreachable
+from omniview.errors import InferenceError, SizeMismatch, Unreachable
 from tests.fakes import OtsuSegmenter
 
 POLYP = TASKS["polyp"]
@@ -177,3 +178,61 @@ async def test_another_opinion_takes_its_roles_place(image: Image, truth: Truth)
         assert case.scores["omnimodel"]["dice"] == case.scores[FUSED]["dice"] == 1.0
         assert case.fusion is not None
         assert case.fusion is not before.fusion
+
+
+@pytest.mark.parametrize(("quality", "asked"), [(0.6, True), (0.9, False), (None, True)])
+async def test_a_sure_specialist_spares_the_question(
+    image: Image, truth: Truth, quality: float | None, asked: bool
+) -> None:
+    """With "doubtful" the omnimodel outside is asked after the specialist, where that is in doubt."""
+    judged = None if quality is None else Quality(quality, 0.0, 1.0)
+    specialist = OtsuSegmenter("own", delay_s=0.02, quality=judged)
+    omnimodel = OtsuSegmenter("cloud", "omnimodel", asks_outside=True)
+    cases: list[Case] = []
+    case = await analyse(
+        image,
+        POLYP,
+        (specialist, omnimodel),
+        truth=truth,
+        ask=AskPolicy("doubtful", 0.75),
+        on_update=cases.append,
+    )
+    assert bool(omnimodel.asked) is asked
+    assert cases[0].pending == ("specialist", "omnimodel")
+    assert case.pending == ()
+    assert case.fusion is not None
+    assert (case.prediction("omnimodel") is not None) is asked
+    failure = case.failure("omnimodel")
+    if asked:
+        assert failure is None
+        assert omnimodel.because[0]
+    else:
+        assert failure is not None
+        assert failure.left_out
+        assert (failure.kind, failure.model) == ("NotAsked", "cloud")
+        assert "0.9 is not below 0.75" in failure.reason
+        assert failure.next_step
+        np.testing.assert_array_equal(case.fusion.mask, case.predictions[0].mask)
+
+
+async def test_a_failed_specialist_makes_the_question_needed(image: Image) -> None:
+    """Where the specialist fails, the omnimodel is asked although a threshold is set."""
+    specialist = OtsuSegmenter("own", error=InferenceError("It broke.", "Mend it."))
+    omnimodel = OtsuSegmenter("cloud", "omnimodel", asks_outside=True)
+    case = await analyse(image, POLYP, (specialist, omnimodel), ask=AskPolicy("doubtful", 0.1))
+    assert [p.model for p in case.predictions] == ["cloud"]
+    assert omnimodel.because == ["the specialist gave no mask"]
+    assert not case.failures[0].left_out
+
+
+async def test_never_asks_nobody_outside_but_whoever_runs_here(image: Image) -> None:
+    """The rule is about money and privacy: a model that runs here is free and is asked all the same."""
+    never = AskPolicy("never")
+    outside = OtsuSegmenter("cloud", "omnimodel", asks_outside=True)
+    case = await analyse(image, POLYP, (OtsuSegmenter("own", delay_s=0.02), outside), ask=never)
+    assert not outside.asked
+    assert [f.kind for f in case.failures] == ["NotAsked"]
+    here = OtsuSegmenter("builtin", "omnimodel")
+    case = await analyse(image, POLYP, (OtsuSegmenter("own"), here), ask=never)
+    assert here.asked
+    assert case.failures == ()

@@ -14,6 +14,7 @@ from omniview.core.fusion import Fusion
 from omniview.core.image import BoolArray, Image, read_only
 from omniview.core.prediction import Prediction, Role
 from omniview.core.task import Task
+from omniview.errors import NotAsked, OverBudget
 
 __all__ = ["Case", "Failure", "ScoreTable", "Scores", "Truth"]
 
@@ -66,6 +67,11 @@ class Failure:
     reason: str
     next_step: str = ""
     kind: str = ""
+
+    @property
+    def left_out(self) -> bool:
+        """Whether nothing went wrong: by the person's own rule or budget the model was not asked."""
+        return self.kind in (NotAsked.__name__, OverBudget.__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 from omniview.core.image import BoolArray, FloatArray
 from omniview.core.prediction import EDGE, Quality
 
-__all__ = ["QualityTable", "agreement", "soft_dice_confidence"]
+__all__ = ["QualityTable", "agreement", "soft_dice_confidence", "threshold_for_share"]
 
 
 def soft_dice_confidence(probability: FloatArray) -> float:
@@ -49,6 +50,27 @@ def agreement(a: BoolArray, b: BoolArray) -> float | None:
         raise ValueError(f"a and b must have one shape, got {a.shape} and {b.shape}")
     total = int(np.count_nonzero(a)) + int(np.count_nonzero(b))
     return 2.0 * int(np.count_nonzero(a & b)) / total if total else None
+
+
+def threshold_for_share(qualities: Sequence[float | None], share: float) -> float:
+    """The highest threshold below which at most `share` of the cases lie: whom to ask a second opinion about.
+
+    Cases without a predicted quality are always asked about, so they use up the share first. Equal qualities
+    are asked about together or not at all, so that fewer than `share` may be asked, never more.
+
+    Args:
+        qualities: predicted Dice of each case in [0,1]; None where it is not known.
+        share: of all cases, in [0,1].
+
+    Returns:
+        A predicted Dice in [0,1], to be compared with `<`.
+    """
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"share must lie within [0,1], got {share}")
+    known = sorted(q for q in qualities if q is not None)
+    # 0.29 * 100 is 28.999999999999996
+    allowed = max(0, math.floor(share * len(qualities) + 1e-9) - (len(qualities) - len(known)))
+    return known[allowed] if allowed < len(known) else 1.0
 
 
 @dataclass(frozen=True, slots=True)

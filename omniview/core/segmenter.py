@@ -8,7 +8,7 @@ from omniview.core.image import Image
 from omniview.core.prediction import Prediction, Role
 from omniview.core.task import Task
 
-__all__ = ["Segmenter", "needs_evidence"]
+__all__ = ["Segmenter", "asks_outside", "needs_evidence"]
 
 
 @runtime_checkable
@@ -51,3 +51,11 @@ def needs_evidence(segmenter: Segmenter) -> bool:
     A segmenter says so by an attribute of this name; most have none, and are asked blind and at once.
     """
     return bool(getattr(segmenter, "needs_evidence", False))
+
+
+def asks_outside(segmenter: Segmenter) -> bool:
+    """Whether asking `segmenter` may cost money and let pixels leave, so that the person's rule applies.
+
+    A segmenter says so by an attribute of this name; whoever has none runs here and is free.
+    """
+    return bool(getattr(segmenter, "asks_outside", False))

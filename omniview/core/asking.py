@@ -1,0 +1,76 @@
+"""When an omnimodel outside of this machine is asked at all: each question costs money and privacy.
+
+The rule looks at the specialist's predicted quality alone, so that it is the same in the window, on the
+command line and in a batch. Models that run here are free and private: the rule does not concern them.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from omniview.core.prediction import Prediction
+
+__all__ = ["ALWAYS", "BECAUSE", "AskPolicy", "Verdict", "When"]
+
+When: TypeAlias = Literal["always", "doubtful", "never"]
+
+BECAUSE: ContextVar[str] = ContextVar("omniview_asked_because", default="")
+"""Why the question that is being asked is asked, in words, for the audit; set by the engine for each task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether to ask, and why (not), in words for a person."""
+
+    asked: bool
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskPolicy:
+    """A person's rule.
+
+    Attributes:
+        when: for every case; only for those that the specialist is doubtful about; for none.
+        below: with "doubtful": predicted Dice of the specialist in [0,1] below which the omnimodel is asked.
+    """
+
+    when: When = "always"
+    below: float = 0.75
+
+    def __post_init__(self) -> None:
+        if self.when not in get_args(When):
+            raise ValueError(f"AskPolicy.when must be one of {get_args(When)}, got {self.when!r}")
+        if not 0.0 <= self.below <= 1.0:
+            raise ValueError(f"AskPolicy.below must lie within [0,1], got {self.below}")
+
+    @property
+    def waits(self) -> bool:
+        """Whether the specialist's answer must be known before anything can be decided."""
+        return self.when == "doubtful"
+
+    def decide(self, specialist: Prediction | None) -> Verdict:
+        """Whether to ask about a case.
+
+        Args:
+            specialist: its answer, or None if it gave none (or, unless the policy waits, none yet).
+        """
+        if self.when == "always":
+            return Verdict(True, "every case is asked about")
+        if self.when == "never":
+            return Verdict(False, "The settings say that it is never asked.")
+        if specialist is None:
+            return Verdict(True, "the specialist gave no mask")
+        if specialist.quality is None:
+            return Verdict(True, "the specialist's quality is not known")
+        # a threshold that was computed has many digits; the comparison uses them all, the words need not
+        value, below = specialist.quality.value, self.below
+        if value < below:
+            return Verdict(True, f"predicted Dice {value:.3g} is below {below:.3g}")
+        return Verdict(False, f"The specialist's predicted Dice {value:.3g} is not below {below:.3g}.")
+
+
+ALWAYS = AskPolicy()
+"""Ask about every case."""

@@ -1,0 +1,77 @@
+"""Whom to ask is decided by the specialist's predicted quality, and said in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omniview.core.asking import ALWAYS, AskPolicy
+from omniview.core.prediction import Prediction, Quality
+from omniview.core.quality import threshold_for_share
+
+
+def _specialist(quality: float | None) -> Prediction:
+    judged = None if quality is None else Quality(quality, 0.0, 1.0)
+    return Prediction("own", "specialist", np.zeros((1, 2, 2), np.float32), quality=judged)
+
+
+@pytest.mark.parametrize(
+    ("policy", "quality", "asked", "words"),
+    [
+        (ALWAYS, 0.99, True, "every case"),
+        (AskPolicy("never"), 0.01, False, "never asked"),
+        (AskPolicy("doubtful", 0.75), 0.61, True, "predicted Dice 0.61 is below 0.75"),
+        (AskPolicy("doubtful", 0.75), 0.91, False, "predicted Dice 0.91 is not below 0.75"),
+        (AskPolicy("doubtful", 0.75), 0.75, False, "0.75 is not below 0.75"),
+        (AskPolicy("doubtful", 0.75), None, True, "quality is not known"),
+    ],
+)
+def test_a_verdict_says_why(policy: AskPolicy, quality: float | None, asked: bool, words: str) -> None:
+    """The rule is followed to the letter, and the reason names both figures."""
+    verdict = policy.decide(_specialist(quality))
+    assert verdict.asked is asked
+    assert words in verdict.because
+
+
+def test_without_a_specialist_the_omnimodel_is_asked() -> None:
+    """Where the specialist has no mask the second opinion is the only one."""
+    assert AskPolicy("doubtful", 0.0).decide(None).asked
+    assert ALWAYS.decide(None).asked
+    assert not AskPolicy("never").decide(None).asked
+
+
+def test_only_doubt_has_to_wait() -> None:
+    """Whoever is asked always, or never, need not wait for the specialist."""
+    assert [AskPolicy(when).waits for when in ("always", "doubtful", "never")] == [False, True, False]
+
+
+def test_a_policy_checks_itself() -> None:
+    """A threshold beyond [0,1] or another word is named."""
+    with pytest.raises(ValueError, match="below"):
+        AskPolicy("doubtful", 1.5)
+    with pytest.raises(ValueError, match="when"):
+        AskPolicy("sometimes")  # type: ignore[arg-type]
+
+
+def test_the_threshold_of_a_share_by_hand() -> None:
+    """Of ten cases the worst two lie below the threshold for 20 %."""
+    qualities = [0.9, 0.2, 0.8, 0.7, 0.3, 0.95, 0.85, 0.75, 0.6, 0.65]
+    assert threshold_for_share(qualities, 0.2) == 0.6
+    assert threshold_for_share(qualities, 0.0) == 0.2
+    assert threshold_for_share(qualities, 1.0) == 1.0
+    assert threshold_for_share([*qualities[:9], None], 0.2) == 0.3  # the unknown one is asked about anyway
+    assert threshold_for_share([], 0.5) == 1.0
+    with pytest.raises(ValueError, match="share"):
+        threshold_for_share(qualities, 1.1)
+
+
+@given(st.lists(st.one_of(st.none(), st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]))), st.floats(0, 1))
+def test_never_more_than_the_share_is_asked(qualities: list[float | None], share: float) -> None:
+    """Whatever the qualities, equal ones included, at most the share is asked besides the unknown ones."""
+    below = threshold_for_share(qualities, share)
+    unknown = qualities.count(None)
+    asked = unknown + sum(q is not None and q < below for q in qualities)
+    assert 0.0 <= below <= 1.0
+    assert asked <= max(unknown, share * len(qualities) + 1e-6)
