@@ -67,9 +67,17 @@ class Composer:
         self._consent = consent
         self._thread = InferenceThread()
         self._built: dict[tuple[str, ...], Segmenter] = {}
+        self._retired: list[Segmenter] = []
         self._cards: Cards | None = None
         self._recogniser: Recogniser | None = None
         self._lock = Lock()
+
+    def use(self, settings: Settings) -> None:
+        """Build segmenters as `settings` say from now on; what is at work ends as it began."""
+        with self._lock:
+            self._settings = settings
+            self._retired += self._built.values()
+            self._built = {}
 
     def tasks(self) -> Mapping[str, Task]:
         """The tasks that can be chosen."""
@@ -111,8 +119,8 @@ class Composer:
 
     async def close(self) -> None:
         """Close every segmenter and end the inference thread."""
-        built, self._built = self._built, {}
-        for segmenter in built.values():
+        built, self._built, self._retired = (*self._built.values(), *self._retired), {}, []
+        for segmenter in built:
             await segmenter.close()
         self._thread.close()
 

@@ -104,3 +104,20 @@ def test_shipped_cards_are_in_the_first_folder(own_home: Path) -> None:
     shipped, own = model_folders()
     assert shipped.name == "models"
     assert own == own_home / "models"
+
+
+async def test_new_settings_build_new_models(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `use` the segmenters follow the new settings; the old ones are still closed at the end."""
+    (before,) = composer.segmenters(POLYP, "none", offline=True)
+    closed: list[str] = []
+
+    async def close() -> None:
+        closed.append("before")
+
+    monkeypatch.setattr(type(before), "close", lambda self: close())
+    composer.use(Settings(views=2))
+    (after,) = composer.segmenters(POLYP, "none", offline=True)
+    assert after is not before
+    assert (await after.segment(Image(np.full((32, 32, 3), 90, np.uint8)), POLYP)).model == "own"
+    await composer.close()
+    assert closed == ["before", "before"]  # one for each
