@@ -11,8 +11,9 @@ import errno
 import json
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ import numpy as np
 from omniview.core.image import BoolArray, FloatArray
 from omniview.errors import OutputError
 
-__all__ = ["write_bytes", "write_json", "write_map", "write_mask"]
+__all__ = ["mask_png", "replacing", "write_bytes", "write_json", "write_map", "write_mask"]
 
 _CAUSES: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("the disk is full", "Free some space or choose another folder."),
@@ -46,9 +47,14 @@ def write_mask(path: Path, mask: BoolArray) -> None:
     Raises:
         OutputError: it cannot be written; an existing file is left as it was.
     """
+    write_bytes(path, mask_png(mask))
+
+
+def mask_png(mask: BoolArray) -> bytes:
+    """A mask, (Y,X) bool, as an 8-bit grey PNG, 0 and 255."""
     if mask.ndim != 2 or mask.dtype != np.bool_:
-        raise ValueError(f"write_mask: mask must be (Y,X) bool, got {mask.shape} {mask.dtype}")
-    _write_png(path, mask.astype(np.uint8) * np.uint8(255))
+        raise ValueError(f"mask must be (Y,X) bool, got {mask.shape} {mask.dtype}")
+    return _png(mask.astype(np.uint8) * np.uint8(255))
 
 
 def write_map(path: Path, values: FloatArray) -> None:
@@ -63,7 +69,7 @@ def write_map(path: Path, values: FloatArray) -> None:
     """
     if values.ndim != 2 or not (values.min() >= 0 and values.max() <= 1):  # written so that nan fails too
         raise ValueError(f"write_map: values must be (Y,X) within [0,1], got {values.shape}")
-    _write_png(path, np.rint(values * 255).astype(np.uint8))
+    write_bytes(path, _png(np.rint(values * 255).astype(np.uint8)))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -83,12 +89,23 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         OutputError: as `write_mask`.
     """
+    with replacing(path) as stream:
+        stream.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A stream for what is too long to hold in memory; the file has it all when the block ends, else nothing.
+
+    Raises:
+        OutputError: as `write_mask`, also where the block itself raises an OSError.
+    """
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("xb") as stream:
-                stream.write(content)
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             part.replace(path)
@@ -103,9 +120,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise OutputError(f"{path.name} could not be written: {cause}.", next_step) from error
 
 
-def _write_png(path: Path, grey: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+def _png(grey: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
     _, encoded = cv2.imencode(".png", grey, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    write_bytes(path, encoded.tobytes())
+    return encoded.tobytes()
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from omniview.core.image import Modality
 from omniview.errors import OutputError
-from omniview.io.write import write_json, write_map, write_mask
+from omniview.io.write import replacing, write_json, write_map, write_mask
 
 MASK = np.random.default_rng(1).random((40, 50)) > 0.5
 
@@ -159,3 +159,18 @@ def test_longest_name(tmp_path: Path) -> None:
     write_json(tmp_path / ("a" * 250 + ".json"), 1)
     with pytest.raises(OutputError, match="too long"):
         write_json(tmp_path / ("a" * 300 + ".json"), 1)
+
+
+def test_a_stream_replaces_the_file_when_it_is_whole(tmp_path: Path) -> None:
+    """While a long file is written, its name has the old content; a block that fails leaves that too."""
+    path = tmp_path / "long.csv"
+    path.write_text("old")
+    with replacing(path) as stream:
+        stream.write(b"new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    with pytest.raises(ZeroDivisionError), replacing(path) as stream:
+        stream.write(b"half")
+        raise ZeroDivisionError
+    assert path.read_text() == "new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["long.csv"]
