@@ -169,8 +169,13 @@ def test_a_stream_replaces_the_file_when_it_is_whole(tmp_path: Path) -> None:
         stream.write(b"new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
-    with pytest.raises(ZeroDivisionError), replacing(path) as stream:
-        stream.write(b"half")
-        raise ZeroDivisionError
+
+    def break_off() -> None:
+        with replacing(path) as stream:
+            stream.write(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
     assert path.read_text() == "new"
     assert [entry.name for entry in tmp_path.iterdir()] == ["long.csv"]
