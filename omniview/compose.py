@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import get_args
@@ -24,8 +25,9 @@ from omniview.errors import CardError, MissingKey, NotAllowed, OmniViewError, Se
 from omniview.inference.card import Card, Cards, GeneralistCard, SpecialistCard, find_cards
 from omniview.inference.worker import InferenceThread
 from omniview.omnimodel.airlock import Airlock
+from omniview.omnimodel.asking import CloudSegmenter
 from omniview.omnimodel.audit import Audit
-from omniview.omnimodel.gemini import GeminiSegmenter
+from omniview.omnimodel.gemini import gemini_calls
 from omniview.omnimodel.promptable import BuiltinGeneralist
 from omniview.settings import Omnimodel, Settings, api_key, home
 from omniview.specialists.onnx_specialist import OnnxSpecialist
@@ -165,13 +167,15 @@ class Composer:
     def _gemini(self, offline: bool) -> Segmenter:
         if offline:
             raise NotAllowed("OmniView is offline, nothing was sent.", "Switch Offline off to ask Gemini.")
-        key = api_key("gemini")
-        if key is None:
+        if api_key("gemini") is None:
             raise MissingKey(
                 "There is no Gemini API key.", "Set GEMINI_API_KEY, or choose another omnimodel."
             )
-        airlock = Airlock(home(), offline=offline, consent_given=self._consent)
         settings = self._settings
-        return GeminiSegmenter(
-            settings.gemini, key, answers=settings.answers, airlock=airlock, audit=Audit(home())
+        calls = gemini_calls(
+            settings.gemini,
+            partial(api_key, "gemini"),
+            airlock=Airlock(home(), offline=offline, consent_given=self._consent),
+            audit=Audit(home()),
         )
+        return CloudSegmenter(calls, answers=settings.answers)

@@ -6,11 +6,8 @@ is passed on or chained: its exceptions hold the request with the API key.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import warnings
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -19,12 +16,14 @@ from google import genai
 from google.genai import errors, types
 
 from omniview.errors import Blocked, MissingKey, OmnimodelError, Unreachable, UnusableAnswer
-from omniview.log import redact
 from omniview.omnimodel.airlock import Departure
-from omniview.omnimodel.wire import MAX_RETRIES, RETRIED, open_http, pause_s, retry_after_s
+from omniview.omnimodel.circuit import Circuit
+from omniview.omnimodel.patience import Outage, ask_patiently, refused
+from omniview.omnimodel.reply import Departing, Reply
+from omniview.omnimodel.wire import broken, open_http, quoted, refusal, retry_after_s, unreadable
 from omniview.settings import GeminiSettings
 
-__all__ = ["GeminiApi", "Reply"]
+__all__ = ["GeminiApi"]
 
 _WITHHELD = MappingProxyType(
     {
@@ -46,37 +45,7 @@ _WITHHELD = MappingProxyType(
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 _NEXT_BLOCKED = "Try another model, or go on with the specialist alone."
 _NEXT_KEY = "Check GEMINI_API_KEY, and that the key may use the Gemini API."
-_NEXT_LATER = "Try again later; the specialist's result stands."
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back.
-
-    Attributes:
-        text: the answer without the model's thoughts.
-        cut_off: the token limit was reached before its end.
-        problem: why there is nothing to be read in it, or None.
-        version: the model version that the answer names.
-        tokens_in: tokens sent.
-        tokens_out: tokens received, thinking included.
-    """
-
-    text: str
-    cut_off: bool = False
-    problem: OmnimodelError | None = None
-    version: str | None = None
-    tokens_in: int | None = None
-    tokens_out: int | None = None
-
-
-class _Retry(Exception):
-    """The attempt failed in a way that may pass. Never leaves this module."""
-
-    def __init__(self, failure: OmnimodelError, after_s: float | None) -> None:
-        super().__init__()
-        self.failure = failure
-        self.after_s = after_s
+_WHO = "Gemini"
 
 
 class GeminiApi:
@@ -88,14 +57,18 @@ class GeminiApi:
         settings: model, endpoint, deadline, thinking.
         endpoint: where Gemini is.
         key: the API key; it never appears in a message.
+        circuit: the endpoint's.
         first_pause_s: mean pause before the first repetition.
     """
 
-    def __init__(self, settings: GeminiSettings, endpoint: str, key: str, first_pause_s: float) -> None:
+    def __init__(
+        self, settings: GeminiSettings, endpoint: str, key: str, circuit: Circuit, first_pause_s: float
+    ) -> None:
         # a value that this SDK does not know yet is no reason to write on the terminal
         warnings.filterwarnings("ignore", message=".* is not a valid ", module=r"google\.genai")
         self._settings = settings
         self._key = key
+        self._circuit = circuit
         self._first_pause_s = first_pause_s
         self._http = open_http(endpoint, settings.timeout_s)
         self._client = genai.Client(
@@ -119,30 +92,18 @@ class GeminiApi:
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         )
 
-    async def ask(self, prompt: str, departure: Departure, departing: Callable[[], Awaitable[None]]) -> Reply:
-        """The answer to `prompt` about the picture, with repetitions where a failure may pass.
-
-        Cancelling closes the connection.
-
-        Args:
-            prompt: the question.
-            departure: the picture, cleared by the airlock.
-            departing: awaited before each time the picture is sent.
-
-        Raises:
-            Unreachable: refused, cut, timed out, rate-limited, or the server failed.
-            MissingKey: the key is not accepted.
-        """
-        contents = [types.Part.from_bytes(data=departure.data, mime_type=departure.mime), prompt]
-        deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await self._with_repetitions(contents, departing, deadline)
-        except TimeoutError:
-            pass
-        raise Unreachable(
-            f"Gemini gave no answer within {self._settings.timeout_s:g} s.",
-            "Try again later, or raise timeout_s in the settings.",
+    async def ask(self, question: str, departure: Departure | None, departing: Departing) -> Reply:
+        """The answer, see `Api.ask`."""
+        contents: list[Any] = [question]
+        if departure is not None:
+            contents.insert(0, types.Part.from_bytes(data=departure.data, mime_type=departure.mime))
+        return await ask_patiently(
+            lambda: self._once(contents),
+            departing,
+            who=_WHO,
+            circuit=self._circuit,
+            timeout_s=self._settings.timeout_s,
+            first_pause_s=self._first_pause_s,
         )
 
     async def close(self) -> None:
@@ -150,87 +111,39 @@ class GeminiApi:
         await self._http.aclose()
         self._client.close()
 
-    async def _with_repetitions(
-        self, contents: list[Any], departing: Callable[[], Awaitable[None]], deadline: float
-    ) -> Reply:
-        attempt = 0
-        while True:
-            await departing()
-            try:
-                return _read(await self._once(contents))
-            except _Retry as retry:
-                failure, after_s = retry.failure, retry.after_s
-            wait_s = pause_s(attempt, self._first_pause_s) if after_s is None else after_s
-            too_late = asyncio.get_running_loop().time() + wait_s >= deadline
-            if attempt == MAX_RETRIES or too_late:
-                raise _final(failure, attempt + 1, after_s if too_late else None)
-            attempt += 1
-            await asyncio.sleep(wait_s)
-
-    async def _once(self, contents: list[Any]) -> types.GenerateContentResponse:
+    async def _once(self, contents: list[Any]) -> Reply:
         """One request; raises outside of the `except`, so that nothing of the SDK's is chained."""
-        failure: OmnimodelError | _Retry
         try:
-            return await self._client.aio.models.generate_content(
-                model=self._settings.model, contents=contents, config=self._config
+            return _read(
+                await self._client.aio.models.generate_content(
+                    model=self._settings.model, contents=contents, config=self._config
+                )
             )
         except errors.APIError as error:
             failure = self._refusal(error)
-        except httpx2.TimeoutException:
-            failure = Unreachable(
-                f"Gemini gave no answer within {self._settings.timeout_s:g} s.", _NEXT_LATER
-            )
-        except httpx2.DecodingError:
-            failure = _unreadable()
-        except (httpx2.HTTPError, OSError) as error:
-            failure = _Retry(Unreachable(_cut_words(error), "Check the network and the address."), None)
-        except httpx2.InvalidURL:
-            failure = Unreachable("The address of Gemini cannot be used.", "Check base_url in the settings.")
-        except RuntimeError:  # what httpx2 raises once its client is closed
-            failure = Unreachable("The connection to Gemini was closed meanwhile.", "Ask again.")
+            if isinstance(failure, OmnimodelError):
+                return refused(failure)
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, RuntimeError) as error:
+            failure = broken(error, _WHO, self._settings.timeout_s) or unreadable(_WHO)
         except (ValueError, TypeError, AttributeError, LookupError):
             # what the SDK raises on an answer that is no JSON, or not the JSON it expects
-            failure = _unreadable()
+            failure = unreadable(_WHO)
         raise failure
 
-    def _refusal(self, error: errors.APIError) -> OmnimodelError | _Retry:
+    def _refusal(self, error: errors.APIError) -> OmnimodelError | Outage:
         """An HTTP error state in words."""
         code = error.code if isinstance(error.code, int) else 0
-        said = self._said(error.message)
-        if code in (401, 403) or (code == 400 and "API_KEY" in str(error.details)) or "API key" in said:
+        said = quoted(error.message, self._key)
+        if (code == 400 and "API_KEY" in str(error.details)) or "API key" in said:
             return MissingKey(f"Gemini does not accept the API key ({code}){said}.", _NEXT_KEY)
-        if 300 <= code < 400:
-            return Unreachable(
-                f"The server wants to send the request elsewhere ({code}), which was not agreed to.",
-                "Set base_url to the final address and agree to that.",
-            )
         if code == 404:
             return Unreachable(
                 f"There is no model {self._settings.model} in version {self._settings.api_version} "
                 f"of the interface (404){said}.",
                 "Set another model or api_version in the settings.",
             )
-        if code == 429:
-            failure = Unreachable(
-                f"Gemini answers to no more requests for now: rate limit or quota (429){said}.",
-                "Wait, or raise the quota of the key.",
-            )
-        elif code in RETRIED:
-            failure = Unreachable(f"Gemini's server failed ({code}){said}.", _NEXT_LATER)
-        else:
-            return Unreachable(
-                f"Gemini refused the request ({code}){said}.",
-                "Check model, thinking and max_output_tokens in the settings.",
-            )
-        headers = getattr(error.response, "headers", None) or {}
-        after_s = retry_after_s(headers)
-        return _Retry(failure, _retry_delay_s(error.details) if after_s is None else after_s)
-
-    def _said(self, message: object) -> str:
-        """The server's own words, short, without anything that could be a key or pixels."""
-        words = redact(str(message or "").replace(self._key, "[redacted]")).split()
-        plain = " ".join(word for word in words if len(word) <= 60 and word.isprintable())[:160]
-        return f": {plain.rstrip('.')}" if plain else ""
+        after_s = retry_after_s(getattr(error.response, "headers", None) or {})
+        return refusal(_WHO, code, said, _retry_delay_s(error.details) if after_s is None else after_s)
 
 
 def _retry_delay_s(body: object) -> float | None:
@@ -242,27 +155,6 @@ def _retry_delay_s(body: object) -> float | None:
         if isinstance(delay, str) and (match := _DELAY.fullmatch(delay)):
             return float(match.group(1))
     return None
-
-
-def _cut_words(error: Exception) -> str:
-    if isinstance(error, httpx2.ConnectError):
-        return "Gemini cannot be reached: no connection."
-    return "The connection to Gemini was cut before the answer was complete."
-
-
-def _unreadable() -> UnusableAnswer:
-    return UnusableAnswer(
-        "What came back is not an answer of the Gemini interface.",
-        "Check that base_url leads to a Gemini interface, or try again later.",
-    )
-
-
-def _final(failure: OmnimodelError, attempts: int, asked_to_wait_s: float | None) -> OmnimodelError:
-    """The failure with how hard it was tried."""
-    how = f" Tried {attempts} times." if attempts > 1 else ""
-    if asked_to_wait_s is not None:
-        how += f" It asks to wait {asked_to_wait_s:.0f} s, longer than the deadline allows."
-    return type(failure)(failure.message + how, failure.next_step)
 
 
 def _read(response: types.GenerateContentResponse) -> Reply:

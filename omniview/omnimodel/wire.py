@@ -1,24 +1,26 @@
-"""The HTTP client that every cloud omnimodel uses, and the patience it shows.
+"""The HTTP client that every cloud omnimodel uses, and how its failures are read.
 
 Imported at first use, in a thread: building a client costs a tenth of a second.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx2
 
+from omniview.errors import MissingKey, OmnimodelError, Unreachable, UnusableAnswer
+from omniview.log import redact
 from omniview.omnimodel.airlock import is_loopback
+from omniview.omnimodel.patience import NEXT_LATER, Outage, timed_out
 
-__all__ = ["MAX_RETRIES", "RETRIED", "open_http", "pause_s", "retry_after_s"]
+__all__ = ["RETRIED", "broken", "open_http", "quoted", "refusal", "retry_after_s", "unreadable"]
 
-MAX_RETRIES = 2
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 """HTTP states that may pass by themselves."""
+_NEXT_NETWORK = "Check the network and the address."
 _MAX_ANSWER = 16_000_000
 """Bytes; an answer within its token limit has a few hundred thousand."""
 
@@ -81,11 +83,74 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
-def pause_s(attempt: int, first_s: float) -> float:
-    """How long to wait before asking again: doubling, with jitter so that clients do not return in step.
+def broken(error: Exception, who: str, timeout_s: float) -> OmnimodelError | Outage | None:
+    """What an exception of the HTTP client means, in words; None if it is not one of its own.
 
     Args:
-        attempt: 0 before the first repetition.
-        first_s: the mean of the first pause.
+        error: what was raised; nothing of its text is used, because it can hold the request.
+        who: the server, in a word that a message can begin with.
+        timeout_s: the deadline that was set.
     """
-    return first_s * 2.0**attempt * random.uniform(0.5, 1.5)  # noqa: S311 - no secret depends on it
+    match error:
+        case httpx2.TimeoutException():
+            return Outage(timed_out(who, timeout_s), again=False)
+        case httpx2.DecodingError():
+            return unreadable(who)
+        case httpx2.InvalidURL():
+            return Unreachable(
+                f"The address of {who} cannot be used.", "Check the provider's base_url in the settings."
+            )
+        case httpx2.ConnectError():
+            return Outage(Unreachable(f"{who} cannot be reached: no connection.", _NEXT_NETWORK))
+        case httpx2.HTTPError() | OSError():
+            cut = f"The connection to {who} was cut before the answer was complete."
+            return Outage(Unreachable(cut, _NEXT_NETWORK))
+        case RuntimeError():  # what httpx2 raises once its client is closed
+            return Unreachable(f"The connection to {who} was closed meanwhile.", "Ask again.")
+        case _:
+            return None
+
+
+def unreadable(who: str) -> UnusableAnswer:
+    """That the body is not what the interface answers with."""
+    return UnusableAnswer(
+        f"What came back is not an answer of the {who} interface.",
+        f"Check that base_url leads to a {who} interface, or try again later.",
+    )
+
+
+def refusal(who: str, code: int, said: str, after_s: float | None) -> OmnimodelError | Outage:
+    """What an HTTP state other than success means, whoever the provider; its own cases come before this.
+
+    Args:
+        who: the server, in a word that a message can begin with.
+        code: the HTTP state.
+        said: the server's own words as `quoted` gives them.
+        after_s: the wait that the server asks for, or None.
+    """
+    if code in (401, 403):
+        return MissingKey(
+            f"{who} does not accept the API key ({code}){said}.", f"Check the {who} API key and its rights."
+        )
+    if 300 <= code < 400:
+        return Unreachable(
+            f"The server wants to send the request elsewhere ({code}), which was not agreed to.",
+            "Set base_url to the final address and agree to that.",
+        )
+    if code == 429:
+        limited = f"{who} answers to no more requests for now: rate limit or quota (429){said}."
+        return Outage(Unreachable(limited, "Wait, or raise the quota of the key."), after_s, answered=True)
+    if code in RETRIED:
+        failed = f"{who}'s server failed ({code}){said}."
+        return Outage(Unreachable(failed, NEXT_LATER), after_s, answered=True)
+    return Unreachable(
+        f"{who} refused the request ({code}){said}.",
+        "Check the model and its other settings.",
+    )
+
+
+def quoted(message: object, key: str) -> str:
+    """A server's own words behind a colon, short, without anything that could be a key or pixels."""
+    words = redact(str(message or "").replace(key, "[redacted]") if key else str(message or "")).split()
+    plain = " ".join(word for word in words if len(word) <= 60 and word.isprintable())[:160]
+    return f": {plain.rstrip('.')}" if plain else ""

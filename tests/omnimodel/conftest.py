@@ -11,29 +11,32 @@ import pytest
 
 from omniview.core.image import Image
 from omniview.omnimodel.airlock import Airlock
+from omniview.omnimodel.asking import CloudSegmenter
 from omniview.omnimodel.audit import Audit
-from omniview.omnimodel.gemini import GeminiSegmenter
+from omniview.omnimodel.circuit import Circuit
+from omniview.omnimodel.gemini import gemini_calls
 from omniview.settings import GeminiSettings
 
 CANARY = "AIzaCANARY-key_0123456789abcdefghijklm"
 
-Segment: TypeAlias = Callable[..., GeminiSegmenter]
+Segment: TypeAlias = Callable[..., CloudSegmenter]
 
 
 @pytest.fixture
 def segmenter(tmp_path: Path) -> Segment:
     """Builds a segmenter for an address: `segmenter(url, answers=1, offline=False, **settings)`."""
 
-    def build(url: str, *, answers: int = 1, offline: bool = False, **settings: Any) -> GeminiSegmenter:
+    def build(url: str, *, answers: int = 1, offline: bool = False, **settings: Any) -> CloudSegmenter:
         chosen = GeminiSettings(base_url=url, **{"model": "gemini-test", "timeout_s": 10, **settings})
-        return GeminiSegmenter(
+        calls = gemini_calls(
             chosen,
-            CANARY,
-            answers=answers,
+            lambda: CANARY,
             airlock=Airlock(tmp_path, offline=offline),
             audit=Audit(tmp_path),
+            circuit=Circuit(),
             first_pause_s=0.01,
         )
+        return CloudSegmenter(calls, answers=answers)
 
     return build
 

@@ -20,8 +20,9 @@ from omniview.core.task import TASKS
 from omniview.errors import MissingKey, NotAllowed, OutputError, Unreachable, UnusableAnswer
 from omniview.omnimodel.airlock import Airlock
 from omniview.omnimodel.answers import decode
+from omniview.omnimodel.asking import CloudSegmenter
 from omniview.omnimodel.audit import Audit, verify
-from omniview.omnimodel.gemini import GeminiSegmenter
+from omniview.omnimodel.gemini import gemini_calls
 from omniview.settings import GeminiSettings
 from tests.omnimodel.conftest import Segment
 from tests.omnimodel.forms import boxed, entry, png64
@@ -235,8 +236,9 @@ async def test_an_address_that_nobody_can_have(image: Image, tmp_path: Path, add
     """An impossible host name is said in words, whoever notices it."""
     airlock = Airlock(tmp_path, offline=False, consent_given=True)
     settings = GeminiSettings(base_url=address)
-    omnimodel = GeminiSegmenter(
-        settings, "key", answers=1, airlock=airlock, audit=Audit(tmp_path), first_pause_s=0.01
+    omnimodel = CloudSegmenter(
+        gemini_calls(settings, lambda: "key", airlock=airlock, audit=Audit(tmp_path), first_pause_s=0.01),
+        answers=1,
     )
     with pytest.raises(Unreachable):
         await omnimodel.segment(image, POLYP)
@@ -258,8 +260,11 @@ async def test_a_proxy_never_sees_what_is_for_this_machine(
 async def test_without_consent_nothing_is_built(image: Image, tmp_path: Path) -> None:
     """An address elsewhere without consent is refused before there is a client, with the way out in words."""
     settings = GeminiSettings()
-    omnimodel = GeminiSegmenter(
-        settings, "key", answers=1, airlock=Airlock(tmp_path, offline=False), audit=Audit(tmp_path)
+    omnimodel = CloudSegmenter(
+        gemini_calls(
+            settings, lambda: "key", airlock=Airlock(tmp_path, offline=False), audit=Audit(tmp_path)
+        ),
+        answers=1,
     )
     with pytest.raises(NotAllowed, match=r"generativelanguage\.googleapis\.com") as caught:
         await omnimodel.segment(image, POLYP)
@@ -273,7 +278,9 @@ async def test_a_key_that_cannot_be_one(image: Image, tmp_path: Path, key: str) 
     airlock = Airlock(tmp_path, offline=False)
     with Loopback([FAULTS["500"]]) as server:
         settings = GeminiSettings(base_url=server.url)
-        omnimodel = GeminiSegmenter(settings, key, answers=1, airlock=airlock, audit=Audit(tmp_path))
+        omnimodel = CloudSegmenter(
+            gemini_calls(settings, lambda: key, airlock=airlock, audit=Audit(tmp_path)), answers=1
+        )
         with pytest.raises(MissingKey) as caught:
             await omnimodel.segment(image, POLYP)
     assert not key.strip() or key not in str(caught.value)
@@ -305,8 +312,9 @@ from omniview.core.image import Image
 from omniview.core.task import TASKS
 from omniview.errors import NotAllowed
 from omniview.omnimodel.airlock import Airlock
+from omniview.omnimodel.asking import CloudSegmenter
 from omniview.omnimodel.audit import Audit
-from omniview.omnimodel.gemini import GeminiSegmenter
+from omniview.omnimodel.gemini import gemini_calls
 from omniview.settings import GeminiSettings
 
 def watch(event, args):
@@ -319,7 +327,8 @@ sys.addaudithook(watch)
 home = Path(sys.argv[1])
 settings = GeminiSettings(base_url="http://127.0.0.1:9")
 airlock = Airlock(home, offline=True)
-omnimodel = GeminiSegmenter(settings, "key", answers=3, airlock=airlock, audit=Audit(home))
+calls = gemini_calls(settings, lambda: "key", airlock=airlock, audit=Audit(home))
+omnimodel = CloudSegmenter(calls, answers=3)
 try:
     asyncio.run(omnimodel.segment(Image(np.zeros((9, 9, 3), np.uint8)), TASKS["polyp"]))
 except NotAllowed as error:
