@@ -19,20 +19,25 @@ from omniview import resources
 from omniview.core.image import Image
 from omniview.core.prediction import Prediction, Role
 from omniview.core.recognise import Recogniser
-from omniview.core.segmenter import Segmenter
+from omniview.core.segmenter import Prompted, Segmenter
 from omniview.core.task import TASKS, Task
 from omniview.errors import CardError, MissingKey, NotAllowed, OmniViewError, SettingsError
 from omniview.inference.card import Card, Cards, GeneralistCard, SpecialistCard, find_cards
+from omniview.inference.sam_card import SamCard
 from omniview.inference.worker import InferenceThread
 from omniview.omnimodel.airlock import Airlock
 from omniview.omnimodel.asking import CloudSegmenter
 from omniview.omnimodel.audit import Audit
 from omniview.omnimodel.gemini import gemini_calls
 from omniview.omnimodel.promptable import BuiltinGeneralist
+from omniview.omnimodel.sam import SamSegmenter
 from omniview.settings import Omnimodel, Settings, api_key, home
 from omniview.specialists.onnx_specialist import OnnxSpecialist
 
 __all__ = ["Composer", "Unavailable", "model_folders"]
+
+_LISTENING = ("builtin", "sam")
+"""Omnimodels that run here and answer to clicks: offline or not is the same to them."""
 
 
 def model_folders() -> tuple[Path, ...]:
@@ -107,6 +112,7 @@ class Composer:
         """
         builders: Mapping[str, Callable[[], Segmenter]] = {
             "builtin": self._generalist,
+            "sam": self._sam,
             "gemini": lambda: self._gemini(offline),
         }
         if omnimodel != "none" and omnimodel not in builders:
@@ -115,9 +121,22 @@ class Composer:
             )
         chosen = [self._get(("specialist", task.name), "specialist", lambda: self._specialist(task))]
         if omnimodel != "none":
-            key = (omnimodel, str(offline))
+            key = (omnimodel,) if omnimodel in _LISTENING else (omnimodel, str(offline))
             chosen.append(self._get(key, "omnimodel", builders[omnimodel]))
         return tuple(chosen)
+
+    def prompted(self, task: Task, omnimodel: str) -> Prompted | None:
+        """The omnimodel of that name, if it is one that listens to clicks and boxes; else None.
+
+        Raises:
+            OmniViewError: it would listen, but cannot run; why.
+        """
+        if omnimodel not in _LISTENING:
+            return None
+        chosen = self.segmenters(task, omnimodel, offline=True)[-1]
+        if isinstance(chosen, Unavailable):
+            raise chosen.error
+        return chosen if isinstance(chosen, Prompted) else None
 
     async def close(self) -> None:
         """Close every segmenter and end the inference thread."""
@@ -163,6 +182,12 @@ class Composer:
         assert isinstance(card, GeneralistCard)
         chosen = self._settings
         return BuiltinGeneralist(card, self._thread, device=chosen.device, threads=chosen.threads)
+
+    def _sam(self) -> Segmenter:
+        card = self._find(lambda c: isinstance(c, SamCard), "the omnimodel sam (none ships with OmniView)")
+        assert isinstance(card, SamCard)
+        chosen = self._settings
+        return SamSegmenter(card, self._thread, device=chosen.device, threads=chosen.threads)
 
     def _gemini(self, offline: bool) -> Segmenter:
         if offline:

@@ -16,6 +16,7 @@ from omniview.core.task import TASKS, Task
 from omniview.errors import CardError, MissingKey, NotAllowed, SettingsError
 from omniview.settings import Settings
 from tests.networks import write_specialist
+from tests.omnimodel.sam_pairs import write_pair
 
 POLYP = TASKS["polyp"]
 
@@ -121,3 +122,23 @@ async def test_new_settings_build_new_models(composer: Composer, monkeypatch: py
     assert (await after.segment(Image(np.full((32, 32, 3), 90, np.uint8)), POLYP)).model == "own"
     await composer.close()
     assert closed == ["before", "before"]  # one for each
+
+
+async def test_models_that_listen_to_clicks_are_handed_out(composer: Composer, own_home: Path) -> None:
+    """The same object that analyses; SAM only where somebody put a pair; a cloud and `none` do not listen."""
+    generalist = composer.prompted(POLYP, "builtin")
+    assert generalist is not None
+    assert generalist is composer.segmenters(POLYP, "builtin", offline=False)[1]
+    assert composer.prompted(POLYP, "gemini") is None
+    assert composer.prompted(POLYP, "none") is None
+    with pytest.raises(CardError, match="sam"):
+        composer.prompted(POLYP, "sam")
+    write_pair(own_home / "models", "mobile")
+    other = Composer(Settings())
+    try:
+        listening = other.prompted(POLYP, "sam")
+        assert listening is other.segmenters(POLYP, "sam", offline=True)[1]
+        assert listening is not None
+        assert listening.name == "tiny-mobile"
+    finally:
+        await other.close()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from omniview.core.guidance import Guidance
 from omniview.core.image import Image
 from omniview.core.prediction import Prediction, Role
 from omniview.core.task import Task
 
-__all__ = ["Segmenter", "asks_outside", "needs_evidence"]
+__all__ = ["Prompted", "Segmenter", "asks_outside", "needs_evidence"]
 
 
 @runtime_checkable
@@ -42,6 +43,21 @@ class Segmenter(Protocol):
 
     async def close(self) -> None:
         """Release what the model holds. Calling twice does no harm."""
+        ...
+
+
+@runtime_checkable
+class Prompted(Segmenter, Protocol):
+    """A model that also listens to clicks and boxes, quickly enough to be asked at each of them."""
+
+    async def segment_prompted(self, image: Image, task: Task, guidance: Guidance) -> Prediction:
+        """K probability maps at the image's own size, as `guidance` shows.
+
+        Cancelling the awaiting task stops the work itself, not only the waiting.
+
+        Raises:
+            OmniViewError: no usable mask; message and next step say why.
+        """
         ...
 
 

@@ -18,6 +18,7 @@ from omniview.core.geometry import View
 from omniview.core.image import Modality
 from omniview.core.quality import QualityTable
 from omniview.errors import CardError
+from omniview.inference.sam_card import SamCard
 
 __all__ = [
     "Card",
@@ -191,7 +192,7 @@ class GeneralistCard(_CardFields):
         return (self.encoder, self.encoder_sha256), (self.decoder, self.decoder_sha256)
 
 
-Card: TypeAlias = SpecialistCard | GeneralistCard
+Card: TypeAlias = SpecialistCard | GeneralistCard | SamCard
 _ADAPTER: TypeAdapter[Card] = TypeAdapter(Annotated[Card, Field(discriminator="kind")])
 
 
@@ -210,7 +211,7 @@ def read_card(path: Path) -> Card:
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("specialist", "generalist"))
+        where = ".".join(str(part) for part in first["loc"] if part not in ("specialist", "generalist", "sam"))
         raise CardError(
             f"The model card {path.name} is not valid at {where or 'kind'}: {first['msg']}.",
             "Correct that field; the other cards show the form.",

@@ -41,6 +41,11 @@ class Session:
         return {i.name: tuple(i.shape) for i in self._session.get_inputs()}
 
     @property
+    def types(self) -> dict[str, str]:
+        """Input names to their types as ONNX Runtime has them, e.g. `tensor(float)`."""
+        return {i.name: str(i.type) for i in self._session.get_inputs()}
+
+    @property
     def outputs(self) -> dict[str, tuple[int | str | None, ...]]:
         """Output names to shapes; a name or None stands for a free dimension."""
         return {o.name: tuple(o.shape) for o in self._session.get_outputs()}

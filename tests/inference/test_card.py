@@ -9,7 +9,9 @@ import pytest
 
 from omniview.errors import CardError
 from omniview.inference.card import SpecialistCard, find_cards, read_card
+from omniview.inference.sam_card import SamCard
 from tests.networks import write_card, write_specialist
+from tests.omnimodel.sam_pairs import write_pair
 
 
 def test_a_good_card_is_read(tmp_path: Path) -> None:
@@ -68,3 +70,16 @@ def test_a_users_card_replaces_one_of_the_same_name(tmp_path: Path) -> None:
     found = find_cards([tmp_path / "shipped", tmp_path / "own", tmp_path / "none"])
     assert [(card.name, card.version) for card in found.cards] == [("another", "1"), ("bright", "2")]
     assert [problem.message for problem in found.problems if "broken.toml" in problem.message]
+
+
+def test_a_sam_card_is_found_among_the_others(tmp_path: Path) -> None:
+    """A pair of the SAM family is a card like any other; it must say under which terms it came."""
+    write_pair(tmp_path, "sam", pixels="unit")
+    (card,) = find_cards([tmp_path]).cards
+    assert isinstance(card, SamCard)
+    assert [name for name, _ in card.files()] == ["e.onnx", "d.onnx"]
+    assert (card.licence, card.pixels, card.tasks, card.parameters) == ("none needed", "unit", ("any",), 0)
+    assert card.folder == tmp_path
+    for changes, named in (({"licence": ""}, "licence"), ({"pixels": "tasty"}, "pixels")):
+        with pytest.raises(CardError, match=f"at {named}"):
+            read_card(write_pair(tmp_path, "sam", **changes))

@@ -1,0 +1,57 @@
+"""The card of a SAM-family pair: what the two ONNX files do not say themselves.
+
+Nothing of the kind ships with OmniView. Whoever has an encoder and a decoder (SAM, MobileSAM, EfficientSAM,
+SAM 2) writes a card beside them; which of these it is stands in the networks' own signatures, not here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["PixelForm", "SamCard"]
+
+_SHA256 = r"^[0-9a-f]{64}$"
+
+PixelForm: TypeAlias = Literal["imagenet", "unit", "bytes"]
+
+
+class SamCard(BaseModel):
+    """An encoder and a decoder, with what they may be used for.
+
+    Attributes:
+        encoder: ONNX file: image -> embedding (and finer features).
+        decoder: ONNX file: embedding, points, labels -> masks and their predicted IoU.
+        licence: under which terms the weights came, in words or as an SPDX id.
+        pixels: what the encoder expects of a pixel v in 0-255: "imagenet", (v / 255 - mean) / std for each
+            channel; "unit", v / 255; "bytes", v itself, both for encoders that normalise inside of the graph.
+            None for what the published export of its family expects.
+        parameters: number of weights; 0 where nobody counted.
+        folder: where the card was read from, not a field of the file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_: Literal[1] = Field(alias="schema")
+    kind: Literal["sam"]
+    name: str = Field(min_length=1)
+    version: str
+    encoder: str
+    encoder_sha256: str = Field(pattern=_SHA256)
+    decoder: str
+    decoder_sha256: str = Field(pattern=_SHA256)
+    licence: str = Field(min_length=1)
+    pixels: PixelForm | None = None
+    parameters: int = Field(default=0, ge=0)
+    folder: Path = Field(default=Path(), exclude=True)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """It is bound to none."""
+        return ("any",)
+
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """(file name, SHA-256) of the weights."""
+        return (self.encoder, self.encoder_sha256), (self.decoder, self.decoder_sha256)
