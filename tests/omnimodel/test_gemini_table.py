@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-import logging
-import traceback
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from omniview.core.image import Image
-from omniview.core.prediction import Prediction
-from omniview.core.task import TASKS
-from omniview.errors import Blocked, MissingKey, OmnimodelError, Unreachable, UnusableAnswer
-from omniview.omnimodel.audit import verify
-from tests.omnimodel.conftest import CANARY, Segment
+from omniview.errors import Blocked, MissingKey, Unreachable, UnusableAnswer
+from tests.omnimodel.conftest import CANARY
 from tests.omnimodel.forms import boxed, disc, entry, fenced, png64
-from tests.omnimodel.loopback import FAULTS, Loopback, Step, answer, refusal
+from tests.omnimodel.loopback import FAULTS, Step, answer, refusal
+from tests.omnimodel.table import Row, Segment, play
 
 PNG = answer(fenced([boxed()]))
 SQUARE = [[300, 200], [800, 200], [800, 600], [300, 600]]
@@ -39,18 +33,6 @@ def in_body(delay: str) -> Step:
     """A 429 as Google writes it, with the wait among the error's details."""
     info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
     return Step(429, {"error": {"code": 429, "message": "slow down", "details": [7, {}, info]}})
-
-
-@dataclass(frozen=True)
-class Row:
-    """What the server does, and how that must end."""
-
-    name: str
-    script: list[Step]
-    error: type[OmnimodelError] | None = None
-    says: str = ""
-    requests: int = 1
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 TABLE = [
@@ -78,7 +60,7 @@ TABLE = [
     Row("endless repetition", [answer("[" + (json.dumps(boxed()) + ",") * 900)], says="repeats itself"),
     Row("unknown finish reason", [answer(fenced([boxed()]), finish="SOMETHING_NEW")]),
     Row("no finish reason", [answer(fenced([boxed()]), finish=None)]),
-    Row("nothing found", [answer("[]")], says="nothing to outline"),
+    Row("nothing found", [answer("[]")], says="nothing to outline", empty=True),
     # good after trouble
     Row("503 once", [FAULTS["503"], PNG], requests=2),
     Row("500 twice", [FAULTS["500"], FAULTS["500"], PNG], requests=3),
@@ -173,37 +155,6 @@ async def test_each_answer_and_fault_ends_as_its_row_says(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The right outcome, after the right number of requests, and the key nowhere."""
-    caplog.set_level(logging.DEBUG)
-    with Loopback(row.script) as server:
-        omnimodel = segmenter(server.url, **row.settings)
-        outcome: Prediction | OmnimodelError
-        try:
-            outcome = await omnimodel.segment(image, TASKS["polyp"])
-        except OmnimodelError as error:
-            outcome = error
-        finally:
-            await omnimodel.close()
-        assert len(server.requests) == row.requests
-        assert {request.headers["x-goog-api-key"] for request in server.requests} == {CANARY}
-        for request in server.requests:
-            assert "CANARY" not in json.dumps(request.body)
-
-    if isinstance(outcome, Prediction):
-        assert row.error is None
-        assert outcome.mask.any() == (row.name != "nothing found")
-        assert row.says in " ".join(outcome.provenance.notes)
-        assert row.says != "" or outcome.provenance.notes == ()
-        told = repr(outcome.provenance)
-    else:
-        assert type(outcome) is row.error
-        assert row.says in outcome.message
-        assert outcome.next_step
-        told = "".join(traceback.format_exception(outcome)) + repr(outcome) + repr(outcome.__context__)
-    audit = (tmp_path / "audit.jsonl").read_text("utf-8")
-    assert verify(tmp_path / "audit.jsonl") == row.requests + 1
-    assert json.loads(audit.splitlines()[-1])["times_sent"] == row.requests
-    terminal = capfd.readouterr()
-    for text in (told, caplog.text, audit, terminal.out, terminal.err):
-        assert "CANARY" not in text
-        assert "iVBOR" not in text
+    """The right outcome, after the right number of requests, and the key nowhere else."""
+    requests = await play(row, segmenter, image, tmp_path, caplog, capfd)
+    assert {request.headers["x-goog-api-key"] for request in requests} == {CANARY}
