@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from omniview.analyse import analyse
+from omniview.core.asking import ALWAYS, AskPolicy
 from omniview.core.case import Case
 from omniview.core.image import Image
 from omniview.core.segmenter import Segmenter
 from omniview.core.task import Task
 from omniview.errors import InputError, OmniViewError, SettingsError
 
-__all__ = ["AUTO", "Models", "Question", "analyse_file"]
+__all__ = ["AUTO", "Models", "Question", "Ready", "analyse_file", "prepare", "said_in_words"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +41,10 @@ class Models(Protocol):
         """The models for a task."""
         ...
 
+    async def close(self) -> None:
+        """Release what the models hold."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -48,11 +54,13 @@ class Question:
         task: a task's name, or "auto".
         omnimodel: an omnimodel's name, or "none".
         offline: no socket is opened.
+        ask: when an omnimodel outside of this machine is asked at all.
     """
 
     task: str = AUTO
     omnimodel: str = "none"
     offline: bool = False
+    ask: AskPolicy = ALWAYS
 
     def chosen(self, models: Models) -> Task | None:
         """The task, or None for "auto".
@@ -68,36 +76,35 @@ class Question:
         return models.tasks()[self.task]
 
 
-async def analyse_file(
-    path: Path, models: Models, question: Question, *, truth: Path | None = None, frame: int = 0
-) -> Case:
-    """Read an image (and its truth), find its task if need be, and analyse it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """An image that has been read, with the models that are to look at it."""
+
+    image: Image
+    task: Task
+    segmenters: Sequence[Segmenter]
+
+
+async def analyse_file(path: Path, models: Models, question: Question, *, frame: int = 0) -> Case:
+    """Read an image, find its task if need be, and analyse it.
 
     Raises:
-        InputError: image or truth cannot be used, or the task is not clear.
+        InputError: the image cannot be used, or the task is not clear.
         SettingsError: the question names what does not exist.
         OmniViewError: a defect, or too little memory; it is in the log, and the next file can be tried.
     """
-    try:
-        image, task, segmenters = await asyncio.to_thread(_prepare, path, models, question, frame)
-        reference = None
-        if truth is not None:
-            from omniview.io.read import read_truth
-
-            reference = await asyncio.to_thread(read_truth, truth, image, len(task.labels))
-        return await analyse(image, task, segmenters, truth=reference)
-    except OmniViewError:
-        raise
-    except Exception as error:
-        _log.exception("defect")
-        raise OmniViewError(
-            f"A defect in OmniView ({type(error).__name__}).", "See the log, and report it."
-        ) from error
+    with said_in_words():
+        ready = await asyncio.to_thread(prepare, path, models, question, frame)
+        return await analyse(ready.image, ready.task, ready.segmenters, ask=question.ask)
 
 
-def _prepare(
-    path: Path, models: Models, question: Question, frame: int
-) -> tuple[Image, Task, Sequence[Segmenter]]:
+def prepare(path: Path, models: Models, question: Question, frame: int = 0) -> Ready:
+    """Read an image, and find its task and models.
+
+    Raises:
+        InputError: the image cannot be used, or the task is not clear.
+        SettingsError: the question names what does not exist.
+    """
     from omniview.io.read import read
 
     task = question.chosen(models)
@@ -109,4 +116,26 @@ def _prepare(
             f"What to look for in {path.name} is not clear from the image.",
             f"Name the task: {', '.join(models.tasks())}.",
         )
-    return image, task, models.segmenters(task, question.omnimodel, question.offline)
+    return Ready(image, task, models.segmenters(task, question.omnimodel, question.offline))
+
+
+@contextmanager
+def said_in_words() -> Iterator[None]:
+    """Whatever goes wrong inside becomes an OmniViewError, so that the next file can be tried.
+
+    Raises:
+        OmniViewError: as it was, or for a defect, which is in the log, or for want of memory.
+    """
+    try:
+        yield
+    except OmniViewError:
+        raise
+    except MemoryError as error:
+        raise OmniViewError(
+            "There was too little memory for this image.", "Close other programs, or use fewer jobs."
+        ) from error
+    except Exception as error:
+        _log.exception("defect")
+        raise OmniViewError(
+            f"A defect in OmniView ({type(error).__name__}).", "See the log, and report it."
+        ) from error

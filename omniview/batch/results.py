@@ -12,9 +12,9 @@ from omniview.core.case import Case
 from omniview.core.image import BoolArray, FloatArray
 from omniview.core.prediction import Prediction, Quality
 from omniview.io.kinds import stem_of
-from omniview.io.write import write_json, write_map, write_mask
+from omniview.io.write import mask_png, write_bytes, write_json, write_map
 
-__all__ = ["case_json", "unique_stems", "write_case", "write_masks"]
+__all__ = ["case_json", "mask_files", "unique_stems", "write_case"]
 
 
 def write_case(case: Case, folder: Path, stem: str) -> None:
@@ -25,25 +25,21 @@ def write_case(case: Case, folder: Path, stem: str) -> None:
     Raises:
         OutputError: a file could not be written.
     """
-    write_masks(case, folder, stem)
+    for name, png in mask_files(case, stem).items():
+        write_bytes(folder / name, png)
     if case.fusion is not None:
         for name, values in _per_label(case, "uncertainty", case.fusion.uncertainty):
             write_map(folder / f"{stem}.{name}.png", values)
     write_json(folder / f"{stem}.json", case_json(case))
 
 
-def write_masks(case: Case, folder: Path, stem: str) -> None:
-    """Write the masks alone (0/255, the image's own size).
-
-    Raises:
-        OutputError: a file could not be written.
-    """
+def mask_files(case: Case, stem: str) -> dict[str, bytes]:
+    """File name to PNG (0/255, the image's own size) of every mask that the case has."""
     masks: dict[str, BoolArray] = {p.role: p.mask for p in case.predictions}
     if case.fusion is not None:
         masks[FUSED] = case.fusion.mask
-    for kind, mask in masks.items():
-        for name, one in _per_label(case, kind, mask):
-            write_mask(folder / f"{stem}.{name}.png", one)
+    each = (named for kind, mask in masks.items() for named in _per_label(case, kind, mask))
+    return {f"{stem}.{name}.png": mask_png(one) for name, one in each}
 
 
 def case_json(case: Case) -> dict[str, Any]:

@@ -46,8 +46,6 @@ with; image or truth cannot be used, or the case ended in a defect."""
 OBSERVER = "observer "
 """Begins the model's name in a row that scores one reader's truth against another's."""
 
-_NOT_ASKED_KINDS = frozenset(("OverBudget", "NotAsked"))
-
 COLUMNS = (
     "image",
     "model",
@@ -73,7 +71,8 @@ COLUMNS = (
     "currency",
     "reason",
 )
-"""Columns of cases.csv, in order. `diagonal` is the largest possible distance, in `distance_unit`."""
+"""Columns of cases.csv, in order. `diagonal` is the largest possible distance, in `distance_unit`. Tokens and
+cost are those of the question, and so the same in the rows of each truth: `Record.cost` counts them once."""
 
 Bins: TypeAlias = tuple[tuple[int, float, float], ...]
 """Of each bin of a reliability diagram: pixels, sum of their probabilities, how many of them are true."""
@@ -125,6 +124,18 @@ class Record:
     bins: Mapping[str, Bins] = field(default_factory=lambda: MappingProxyType({}))
     thumbnail: bytes | None = None
     margins: Mapping[str, float | None] | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no fused mask, or none that could be compared with any truth."""
+        return not any(row.model == FUSED and row.status in (OK, NO_TRUTH) for row in self.rows)
+
+    @property
+    def cost(self) -> tuple[float | None, str | None]:
+        """What the omnimodel was paid for this case, once whatever the number of truths, and the currency."""
+        paid = (row.values for row in self.rows if row.values.get("cost") is not None)
+        values = next(paid, {})
+        return values.get("cost"), values.get("currency")
 
     def to_json(self) -> dict[str, Any]:
         """All but the thumbnail, as JSON can hold it."""
@@ -289,5 +300,5 @@ def _quality(quality: Quality | None) -> dict[str, float]:
 def _why_none(case: Case, model: str) -> tuple[str, str]:
     """Status and reason of a model without a mask."""
     causes = [f for f in case.failures if model in (f.role, FUSED)]
-    left_out = bool(causes) and all(f.kind in _NOT_ASKED_KINDS for f in causes)
+    left_out = bool(causes) and all(f.left_out for f in causes)
     return NOT_ASKED if left_out else FAILED, " ".join(f"{f.model}: {f.reason}" for f in causes)

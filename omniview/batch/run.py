@@ -1,152 +1,227 @@
-"""A folder of images against its ground truth: one row a case and model, written as soon as it is known.
+"""A run: every case of a folder through the engine, once, whatever happens to the process in between.
 
-Rows are appended to cases.csv case by case and flushed, so that a killed run leaves what it had finished. One
-bad case is a row with its reason, never a stop.
+Cases go to whoever does them (this process, several, a cluster) as fast as those take them; what comes back
+goes to the journal, case by case. When the run ends, however it ends, what is finished is published: tables,
+summary and report are written from the journal, in the order of the inputs, and so are the same bytes
+whether a run went through or was killed and resumed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import csv
-import os
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TypeVar
 
-from omniview.analyse import FUSED
-from omniview.batch.one import Models, Question, analyse_file
-from omniview.batch.results import write_masks
-from omniview.batch.rows import COLUMNS, Row, rows_of, rows_without_case, text_of
-from omniview.batch.summary import summarise
-from omniview.core.case import Case
-from omniview.core.prediction import ROLES
-from omniview.errors import OmniViewError, OutputError
-from omniview.io.pair import Pair
-from omniview.io.write import write_json
+from omniview.batch.journal import Journal
+from omniview.batch.progress import Progress, Tally, Totals
+from omniview.batch.resuming import Resume, begin
+from omniview.batch.timings import write_timings
+from omniview.batch.work import Done, Make, Order, Work
+from omniview.errors import OmniViewError
+from omniview.io.pair_types import Pair
 
-__all__ = ["Totals", "score_pairs"]
+__all__ = ["Progress", "Result", "Resume", "Run", "Totals", "Workers"]
 
-_IN_FLIGHT = 4
-"""Cases at work at once: enough to overlap reading, inference and scoring, and a bound on memory."""
+T = TypeVar("T")
+
+
+class Workers(Protocol):
+    """Who does the cases."""
+
+    capacity: int
+    """How many cases are worth giving them at once."""
+
+    async def do(self, work: Work) -> Done:
+        """What became of a case; raises only where no case at all can be done."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; nothing is at work any more."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """How a run went.
+class Result:
+    """How a run ended.
 
     Attributes:
-        cases: images that were tried.
-        failed: images that could not be read or for which no model gave a mask.
+        out: folder of the results.
+        total: cases that were to be scored.
+        totals: counts of those that were.
         summary: what summary.json holds.
     """
 
-    cases: int
-    failed: int
-    summary: dict[str, Any]
+    out: Path
+    total: int
+    totals: Totals
+    summary: Mapping[str, Any]
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether cases are left to do."""
+        return self.totals.finished < self.total
 
 
-async def score_pairs(
-    pairs: Sequence[Pair],
-    models: Models,
-    question: Question,
-    out: Path,
-    *,
-    masks: bool = False,
-    on_case: Callable[[int, Sequence[Row]], None] | None = None,
-) -> Totals:
-    """Analyse and score every pair; write cases.csv, summary.json and, if asked for, masks/.
+class Run:
+    """One run, to be awaited once with `go`; paused, resumed and cancelled from the same event loop.
 
     Args:
-        pairs: images with their truths; a pair without one gets a row "no truth".
-        models: where segmenters come from.
-        question: what every image is asked.
-        out: folder for the results; made if missing. An earlier cases.csv in it is replaced.
-        masks: also write the masks of every case into out/masks, named as cases.csv names its image.
-        on_case: called after each case with its index and rows.
-
-    Raises:
-        OutputError: results cannot be written (what was written so far stays).
-        SettingsError: the question names what does not exist.
+        pairs: what is to be scored.
+        order: what is wanted of each.
+        make: where the models come from.
+        workers: who does them; closed at the end.
+        out: folder for the results; made if missing.
+        deciding: what decides the rows, and so must not change between sittings; JSON can hold it.
+        about: what the results are to say besides, such as what could not be paired; JSON can hold it.
+        resume: go on with what is in `out`: "no", "yes" where nothing has changed, or "anyway".
+        on_progress: called on the event loop's thread.
     """
-    question.chosen(models)  # a wrong task is one message, not one row for each image
-    roles = ROLES if question.omnimodel != "none" else ROLES[:1]
-    names = (*roles, FUSED)
-    everything: list[Row] = []
-    failed = 0
-    try:
-        with await asyncio.to_thread(_create, out / "cases.csv") as file:
-            writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-            writer.writeheader()
-            # closed however the loop is left, so that nothing is at work any more when the models are closed
-            async with aclosing(_results(pairs, models, question)) as results:
-                async for index, result in results:
-                    name = pairs[index].name
-                    rows = await asyncio.to_thread(_rows, name, result, names)
-                    if masks and isinstance(result, Case):
-                        await asyncio.to_thread(write_masks, result, out / "masks", name)
-                    for row in rows:
-                        writer.writerow({k: text_of(v) for k, v in row.as_dict().items()})
-                    _flush(file)
-                    everything += rows
-                    failed += rows[-1].status in ("failed", "unreadable")  # the fused row comes last
-                    if on_case is not None:
-                        on_case(index, rows)
-    except OSError as error:
-        raise OutputError(
-            f"Results cannot be written to {out} ({error.strerror}).",
-            "Free space or choose another folder; finished cases are in cases.csv.",
-        ) from error
-    summary = summarise([row.as_dict() for row in everything], names)
-    write_json(out / "summary.json", summary)
-    return Totals(len(pairs), failed, summary)
 
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        order: Order,
+        make: Make,
+        workers: Workers,
+        out: Path,
+        *,
+        deciding: Mapping[str, Any],
+        about: Mapping[str, Any] | None = None,
+        resume: Resume = "no",
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._pairs = pairs
+        self._order = order
+        self._make = make
+        self._workers = workers
+        self._out = out
+        self._deciding = deciding
+        self._about = about or {}
+        self._resuming: Resume = resume
+        self._notify = on_progress or (lambda _: None)
+        self._tally = Tally(len(pairs), Totals())
+        self._may_start = asyncio.Event()
+        self._may_start.set()
+        self._feeders: list[asyncio.Task[None]] = []
+        self._writing: set[asyncio.Task[None]] = set()
+        self._cancelled = False
+        # one thread for the journal: writes and reads never meet, and the event loop never waits for a disk
+        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
-async def _results(
-    pairs: Sequence[Pair], models: Models, question: Question
-) -> AsyncGenerator[tuple[int, Case | OmniViewError], None]:
-    """Case or error of each pair in order, with a few at work ahead of the one that is awaited."""
-    waiting: deque[tuple[int, asyncio.Task[Case | OmniViewError]]] = deque()
-    ahead = iter(enumerate(pairs))
-    try:
+    def pause(self) -> None:
+        """Start no further case; those at work are finished and written."""
+        self._may_start.clear()
+        self._tally.rest()
+        self._notify(self._tally.progress())
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._may_start.set()
+        self._tally.go_on()
+        self._notify(self._tally.progress())
+
+    def cancel(self) -> None:
+        """Stop what is at work; `go` then writes what is finished, and returns."""
+        self._cancelled = True
+        for feeder in self._feeders:
+            feeder.cancel()
+
+    async def go(self) -> Result:
+        """Do every case that is not done yet, and publish.
+
+        Cancelled from outside, it publishes what is finished before it lets go.
+
+        Raises:
+            OutputError: results cannot be written, another run is at the folder, or it holds a run that this
+                is not the continuation of; what was finished stays in the journal.
+            OmniViewError: no case can be done at all.
+        """
+        try:
+            journal = await self._in_order(lambda: Journal(self._out))
+            try:
+                return await self._go(journal)
+            finally:
+                await self._in_order(journal.close)
+        finally:
+            self._scribe.shutdown()
+            await self._workers.close()
+
+    async def _go(self, journal: Journal) -> Result:
+        accepted = await self._in_order(lambda: begin(journal, self._pairs, self._deciding, self._resuming))
+        self._tally = Tally(len(self._pairs), await self._in_order(journal.totals))
+        finished = await self._in_order(journal.finished)
+        self._notify(self._tally.progress())
+        todo = (pair for pair in self._pairs if pair.name not in finished)
+        try:
+            await self._feed_all(journal, todo)
+        except BaseException:
+            # publish what there is; why the run ended is what matters, not that this fails too
+            with contextlib.suppress(OmniViewError):
+                await self._in_order(lambda: self._publish(journal, accepted))
+            raise
+        summary = await self._in_order(lambda: self._publish(journal, accepted))
+        return Result(self._out, len(self._pairs), self._tally.totals, summary)
+
+    async def _feed_all(self, journal: Journal, todo: Iterator[Pair]) -> None:
+        if self._cancelled:
+            return
+        self._feeders = [
+            asyncio.create_task(self._feed(journal, todo), name="feeder")
+            for _ in range(min(self._workers.capacity, len(self._pairs)))
+        ]
+        try:
+            await asyncio.gather(*self._feeders)
+        except asyncio.CancelledError:
+            if not self._cancelled:
+                raise
+        finally:
+            for feeder in self._feeders:
+                feeder.cancel()
+            await asyncio.gather(*self._feeders, *self._writing, return_exceptions=True)
+
+    async def _feed(self, journal: Journal, todo: Iterator[Pair]) -> None:
         while True:
-            while len(waiting) < _IN_FLIGHT and (following := next(ahead, None)) is not None:
-                index, pair = following
-                waiting.append((index, asyncio.create_task(_result(pair, models, question))))
-            if not waiting:
+            await self._may_start.wait()
+            if (pair := next(todo, None)) is None:
                 return
-            index, task = waiting[0]
-            result = await task
-            waiting.popleft()
-            yield index, result
-    finally:
-        for _, task in waiting:
-            task.cancel()
-        await asyncio.gather(*(task for _, task in waiting), return_exceptions=True)
+            done = await self._workers.do(Work(pair, self._order, self._make))
+            # a case that is done is written, even if the run is cancelled meanwhile
+            writing = asyncio.create_task(self._write(journal, done), name="write")
+            self._writing.add(writing)
+            writing.add_done_callback(self._writing.discard)
+            await asyncio.shield(writing)
 
+    async def _write(self, journal: Journal, done: Done) -> None:
+        await self._in_order(lambda: journal.add(done))
+        self._tally.finish(done.record)
+        self._notify(self._tally.progress(done.record))
 
-async def _result(pair: Pair, models: Models, question: Question) -> Case | OmniViewError:
-    try:
-        return await analyse_file(pair.image, models, question, truth=pair.truth)
-    except OmniViewError as error:
-        return error
+    async def _in_order(self, what: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._scribe, what)
 
+    def _publish(self, journal: Journal, accepted: Sequence[str]) -> Mapping[str, Any]:
+        """Write everything that is made of the journal; what summary.json then holds."""
+        from omniview.batch.publish import publish
 
-def _rows(image: str, result: Case | OmniViewError, names: Sequence[str]) -> tuple[Row, ...]:
-    """One row for each model that was to answer; a model without a mask has blank metrics and a reason."""
-    if isinstance(result, OmniViewError):
-        return rows_without_case(image, names, result)
-    truths = {} if result.truth is None else {"": result.truth}
-    return rows_of(image, result, names, truths)
-
-
-def _create(path: Path) -> TextIO:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("w", encoding="utf-8", newline="")
-
-
-def _flush(file: TextIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+        totals = journal.totals()
+        about = {
+            **self._about,
+            **self._deciding,
+            "models": journal.ran(),
+            "cases": len(self._pairs),
+            "finished": totals.finished,
+            "failed": totals.failed,
+            "cost": totals.cost,
+            "currency": totals.currency,
+            "incomplete": totals.finished < len(self._pairs),
+            "resumed_anyway": list(accepted),
+        }
+        publish(journal.records(), about, self._out)
+        write_timings(self._out / "timings.csv", journal.seconds())
+        summary: Mapping[str, Any] = json.loads((self._out / "summary.json").read_text("utf-8"))
+        return summary

@@ -17,7 +17,7 @@ from omniview.cli.console import complain
 from omniview.cli.doctor import doctor
 from omniview.cli.metrics import metrics
 from omniview.cli.models import models_list, models_verify
-from omniview.cli.score import score
+from omniview.cli.score import ScoreCommand, score
 from omniview.cli.segment import segment
 from omniview.cli.train import train
 from omniview.cli.viewer import open_
@@ -35,7 +35,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(_OPEN)(open_)
-for command in (segment, score, metrics, train, doctor):
+app.command(cls=ScoreCommand)(score)
+for command in (segment, metrics, train, doctor):
     app.command()(command)
 
 models_app = typer.Typer(help="Model cards: what is installed, and whether it is intact.")

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
+from typer.core import TyperCommand
 
-from omniview.cli.console import console
-from omniview.cli.options import (
-    Answers,
-    Consent,
-    Offline,
-    Omnimodel,
-    Out,
-    Task,
-    Views,
-    chosen_settings,
-    composer_of,
-    question_of,
-)
-from omniview.errors import OmniViewError
+from omniview.cli.console import complain, console
+from omniview.cli.options import Answers, Consent, Offline, Omnimodel, Out, Task, Views, chosen_settings
+from omniview.errors import OutputError
 
-__all__ = ["score"]
+if TYPE_CHECKING:
+    from omniview.batch.run import Progress
+    from omniview.scoring import Plan
+
+__all__ = ["ScoreCommand", "score"]
+
+_TOLD = 20
+"""Files that could not be paired are named up to this many; the report names them all."""
+_STOPPED = 130  # what a shell expects of a command that Ctrl-C ended
+
+
+class ScoreCommand(TyperCommand):
+    """`--resume` may be given with a value or without."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Read the arguments, a bare --resume as --resume=yes."""
+        return super().parse_args(ctx, ["--resume=yes" if one == "--resume" else one for one in args])
 
 
 def score(
-    folder: Annotated[Path, typer.Argument(help="images/ + masks/, or masks beside the images")],
+    folder: Annotated[Path, typer.Argument(help="images/ + masks/, masks beside the images, or a list file")],
     out: Out,
     truth: Annotated[Path | None, typer.Option(help="folder of the masks, if elsewhere")] = None,
     task: Task = "auto",
@@ -38,48 +43,64 @@ def score(
     views: Views = None,
     limit: Annotated[int | None, typer.Option(min=1, help="only the first so many images")] = None,
     masks: Annotated[bool, typer.Option("--masks", help="also write every mask")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="worker processes")] = 1,
+    resume: Annotated[
+        Literal["no", "yes", "anyway"],
+        typer.Option(
+            metavar="[=anyway]", help="go on with the run in OUT; =anyway: even if something changed"
+        ),
+    ] = "no",
     consent: Consent = False,
 ) -> None:
-    """Score a whole folder: cases.csv and summary.json."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    """Score a whole folder: cases.csv, summary.json and report.html."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
-    from omniview.batch.run import Row, Totals, score_pairs
-    from omniview.io.pair import pair_folder
+    from omniview.scoring import score as score_folder
 
     settings = chosen_settings(omnimodel, offline, answers, views)
-    pairing = pair_folder(folder, truth)
-    for left in pairing.unpaired:
-        console.print(escape(f"not paired: {left.path.name}: {left.reason}"))
-    pairs = pairing.pairs[:limit]
-    if not pairs:
-        raise OmniViewError(
-            f"No images were found in {folder}.", "It needs images/ and masks/, or both side by side."
-        )
+    bar = Bar(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
+    step = bar.add_task("score", total=None)
 
-    async def work() -> Totals:
-        composer = composer_of(settings, consent)
-        bar = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
-        step = bar.add_task("score", total=len(pairs))
+    def advance(progress: Progress) -> None:
+        bar.update(step, completed=progress.totals.finished, total=progress.total)
+        for row in progress.record.rows if progress.record is not None else ():
+            if row.status != "ok":
+                reason = row.values.get("reason", "")
+                console.print(escape(f"{row.image}: {row.model}: {row.status}. {reason}"))
 
-        def advance(_index: int, rows: list[Row]) -> None:
-            bar.advance(step)
-            for row in rows:
-                if row.status != "ok":
-                    console.print(
-                        escape(f"{row.image}: {row.model}: {row.status}. {row.values.get('reason', '')}")
-                    )
-
-        try:
-            with bar:
-                return await score_pairs(
-                    pairs, composer, question_of(settings, task), out, masks=masks, on_case=advance
-                )
-        finally:
-            await composer.close()
-
-    totals = asyncio.run(work())
-    for name, one in totals.summary["models"].items():
+    try:
+        with bar:
+            result = score_folder(
+                folder,
+                out,
+                truth=truth,
+                task=task,
+                limit=limit,
+                masks=masks,
+                jobs=jobs,
+                resume=resume,
+                consent=consent,
+                settings=settings,
+                on_plan=_tell,
+                on_progress=advance,
+            )
+    except OutputError as error:
+        complain(error)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        console.print(f"Stopped. What is finished is in {escape(str(out))}; go on with --resume.")
+        raise typer.Exit(_STOPPED) from error
+    for name, one in result.summary["models"].items():
         dice = one["metrics"]["dice"]
         if dice["n"]:
             console.print(f"{name}: mean Dice {dice['mean']:.3f} (n {dice['n']}, failed {one['failed']})")
-    raise typer.Exit(1 if totals.failed else 0)
+    raise typer.Exit(1 if result.totals.failed else 0)
+
+
+def _tell(plan: Plan) -> None:
+    left = plan.pairing.unpaired
+    for one in left[:_TOLD]:
+        console.print(escape(f"not paired: {one.path.name}: {one.reason}"))
+    if len(left) > _TOLD:
+        console.print(f"not paired: {len(left) - _TOLD} more")

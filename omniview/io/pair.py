@@ -14,12 +14,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from omniview.errors import UnreadableFile
 from omniview.io.kinds import is_image_name, stem_of
+from omniview.io.pair_types import Pair, Pairing, Unpaired
 
 __all__ = ["Pair", "Pairing", "Unpaired", "find_truth", "pair_folder"]
 
@@ -58,36 +58,6 @@ _LOOSE = 2
 2. both without the suffix of an image as well, where no second image could be meant.
 """
 _Key: TypeAlias = tuple[str, str]  # folders below the root, name; both in lower case
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """An image and its mask, or None where no mask was found; `name` is unique within a Pairing."""
-
-    image: Path
-    truth: Path | None
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unpaired:
-    """A file without its counterpart, and why, in words."""
-
-    path: Path
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pairing:
-    """What is in a folder.
-
-    Attributes:
-        pairs: every image, in natural order of names; those without a mask have truth None.
-        unpaired: images without a mask, and masks that were not used.
-    """
-
-    pairs: tuple[Pair, ...]
-    unpaired: tuple[Unpaired, ...]
 
 
 class _File(NamedTuple):

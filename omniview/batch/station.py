@@ -1,0 +1,197 @@
+"""What one process needs to work at cases: its models, and the bounds within which cases overlap.
+
+Of each case, reading, inference, the question to an omnimodel and scoring follow each other; of several
+cases they overlap. A case holds a local place until only an omnimodel's answer is missing, and from then on
+only one of the places for that: a slow cloud fills its own places and holds nothing else up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TypeVar
+
+from omniview.analyse import analyse
+from omniview.batch.one import Models, Ready, prepare, said_in_words
+from omniview.batch.work import Done, Make, Order, Work, done_with, done_without
+from omniview.core.case import Case, Truth
+from omniview.core.image import Image
+from omniview.core.prediction import Prediction, Role
+from omniview.core.segmenter import Segmenter, asks_outside, needs_evidence
+from omniview.core.task import Task
+from omniview.errors import OmniViewError
+from omniview.io.pair_types import Pair
+
+__all__ = ["CLOUD_PLACES", "LOCAL_PLACES", "Station", "perform", "submit"]
+
+T = TypeVar("T")
+
+LOCAL_PLACES = 4
+"""Cases that are read, inferred or scored at once: enough to keep the network busy, and a bound on memory."""
+CLOUD_PLACES = 4
+"""Questions to an omnimodel at once."""
+
+
+class Station:
+    """Works at cases; use it from one event loop.
+
+    Args:
+        models: what looks at the images; closed with the station.
+        cloud: questions to an omnimodel at once.
+    """
+
+    def __init__(self, models: Models, *, cloud: int = CLOUD_PLACES) -> None:
+        self._models = models
+        self.capacity = LOCAL_PLACES + cloud
+        self._local = asyncio.Semaphore(LOCAL_PLACES)
+        self._asking = asyncio.Semaphore(cloud)
+        threads = max(2, min(LOCAL_PLACES, os.cpu_count() or 2))
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="case")
+
+    async def do(self, work: Work) -> Done:
+        """The case's rows; whatever goes wrong with it is in them, and nothing is raised but cancellation."""
+        start = perf_counter()
+        try:
+            with said_in_words():
+                done = await self._done(work.pair, work.order)
+        except OmniViewError as error:
+            done = done_without(work.pair, work.order, error)
+        return replace(done, seconds={**done.seconds, "total": perf_counter() - start})
+
+    async def close(self) -> None:
+        """End the threads and close the models; nothing may be at work any more."""
+        await asyncio.to_thread(self._threads.shutdown)
+        await self._models.close()
+
+    async def _done(self, pair: Pair, order: Order) -> Done:
+        place = _Place(self._local)
+        await place.take()
+        try:
+            start = perf_counter()
+            ready, truths, bad = await self._in_thread(lambda: _read(pair, self._models, order))
+            read = perf_counter()
+
+            outside = {one.role for one in ready.segmenters if asks_outside(one)}
+
+            def look(case: Case) -> None:
+                if case.pending and outside.issuperset(case.pending):
+                    place.leave()
+
+            asked = [_Gated(one, self._asking) if asks_outside(one) else one for one in ready.segmenters]
+            question = order.question
+            case = await analyse(ready.image, ready.task, asked, ask=question.ask, on_update=look)
+            analysed = perf_counter()
+            done = await self._in_thread(lambda: done_with(pair, order, case, truths, bad))
+        finally:
+            place.leave()
+        seconds = {"read": read - start, **done.seconds, "score": perf_counter() - analysed}
+        return replace(done, seconds=seconds)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _read(
+    pair: Pair, models: Models, order: Order
+) -> tuple[Ready, dict[str, Truth], dict[str, OmniViewError]]:
+    """The image, and each reader's truth or what is wrong with it.
+
+    Raises:
+        OmniViewError: the image cannot be used, or none of its truths.
+    """
+    from omniview.io.pair_read import read_truth_files
+
+    ready = prepare(pair.image, models, order.question, pair.frame)
+    truths, bad = dict[str, Truth](), dict[str, OmniViewError]()
+    for files in pair.truths:
+        try:
+            truths[files.reader] = read_truth_files(files, ready.image, ready.task.labels)
+        except OmniViewError as error:
+            bad[files.reader] = error
+    if bad and not truths:
+        raise next(iter(bad.values()))
+    return ready, truths, bad
+
+
+class _Place:
+    """One place behind a semaphore, that is left once however often that is said."""
+
+    def __init__(self, gate: asyncio.Semaphore) -> None:
+        self._gate = gate
+        self._held = False
+
+    async def take(self) -> None:
+        await self._gate.acquire()
+        self._held = True
+
+    def leave(self) -> None:
+        if self._held:
+            self._held = False
+            self._gate.release()
+
+
+@dataclass(frozen=True, slots=True)
+class _Gated:
+    """An omnimodel outside of this machine that is asked a few questions at once, and no more."""
+
+    own: Segmenter
+    gate: asyncio.Semaphore
+    asks_outside = True
+
+    @property
+    def name(self) -> str:
+        return self.own.name
+
+    @property
+    def role(self) -> Role:
+        return self.own.role
+
+    @property
+    def needs_evidence(self) -> bool:
+        return needs_evidence(self.own)
+
+    async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
+        async with self.gate:
+            return await self.own.segment(image, task, evidence)
+
+    async def close(self) -> None:
+        await self.own.close()
+
+
+class _Resident:
+    """A station with an event loop of its own in a thread, for a process that has none."""
+
+    def __init__(self, make: Make) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="station", daemon=True).start()
+
+        async def build() -> Station:
+            return Station(await asyncio.to_thread(make))
+
+        self._station = asyncio.run_coroutine_threadsafe(build(), self._loop).result()
+
+    def submit(self, work: Work) -> Future[Done]:
+        return asyncio.run_coroutine_threadsafe(self._station.do(work), self._loop)
+
+
+_residents: dict[Make, _Resident] = {}  # for the life of a worker process: its models are loaded once
+_building = threading.Lock()
+
+
+def submit(work: Work) -> Future[Done]:
+    """Start `work` in this process, beside what is at work already; for worker processes."""
+    with _building:
+        if work.make not in _residents:
+            _residents[work.make] = _Resident(work.make)
+        resident = _residents[work.make]
+    return resident.submit(work)
+
+
+def perform(work: Work) -> Done:
+    """`work`, done in this process; safe to call from several threads at once, which then overlap."""
+    return submit(work).result()

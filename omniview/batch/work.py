@@ -1,0 +1,165 @@
+"""One case's work, the same wherever it is done: in this process, in one beside it, or on a cluster.
+
+`Work` and `Done` travel between machines, so both are small and can be pickled: paths and settings there,
+rows, a thumbnail and encoded masks back. `omniview.batch.station.perform` is what a worker calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from omniview.analyse import FUSED
+from omniview.batch.one import Models, Question
+from omniview.batch.results import mask_files
+from omniview.batch.rows import UNREADABLE, Bins, Record, Row, observer_rows, rows_of, rows_without_case
+from omniview.core.case import Case, Truth
+from omniview.core.metrics import METRICS
+from omniview.core.prediction import ROLES
+from omniview.errors import OmniViewError
+from omniview.io.pair_types import Pair
+
+__all__ = ["Done", "Make", "Order", "Work", "done_with", "done_without"]
+
+Make: TypeAlias = Callable[[], Models]
+"""Builds the models in the process that is to use them; can be pickled, compared and hashed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted of every case of a run.
+
+    Attributes:
+        question: what the models are asked.
+        metrics: names of the metrics to compute.
+        masks: whether the masks are wanted as files.
+        thumbnails: whether a picture with outlines is wanted.
+    """
+
+    question: Question
+    metrics: tuple[str, ...] = tuple(METRICS)
+    masks: bool = False
+    thumbnails: bool = True
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Which models get rows, in order: the roles that are asked, then what they are fused to."""
+        return (*(ROLES if self.question.omnimodel != "none" else ROLES[:1]), FUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One case to be done.
+
+    Attributes:
+        pair: the image and its truths.
+        order: what is wanted.
+        make: where the models come from.
+    """
+
+    pair: Pair
+    order: Order
+    make: Make
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one case.
+
+    Attributes:
+        record: rows and what the report draws.
+        ran: role to what really ran there: model, provider, weights' hash and the like.
+        seconds: what took how long; it differs from run to run, and so is kept apart from the record.
+        files: name below the results' folder to content: the masks, if they were wanted.
+    """
+
+    record: Record
+    ran: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+    seconds: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    files: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def done_without(pair: Pair, order: Order, error: OmniViewError) -> Done:
+    """The end of a case that came to nothing: rows with the reason."""
+    rows = rows_without_case(pair.name, order.models, error)
+    return Done(Record(pair.name, str(pair.image), _truth_paths(pair), rows))
+
+
+def done_with(
+    pair: Pair, order: Order, case: Case, truths: Mapping[str, Truth], bad: Mapping[str, OmniViewError]
+) -> Done:
+    """The end of a case that was analysed: its rows, and all that is wanted besides. Blocks: it computes.
+
+    Args:
+        pair: the image and its truths.
+        order: what is wanted.
+        case: what the models answered.
+        truths: reader to truth.
+        bad: reader to the reason why that one's truth cannot be used.
+    """
+    rows = rows_of(pair.name, case, order.models, truths, order.metrics)
+    rows += observer_rows(pair.name, case, truths, order.metrics)
+    for reader, error in bad.items():
+        reason = {"task": case.task.name, "reason": str(error)}
+        rows += tuple(Row(pair.name, model, UNREADABLE, reader, reason) for model in order.models)
+    first = next(iter(truths.values()), None)
+    case = replace(case, truth=first)
+    record = Record(
+        pair.name,
+        str(pair.image),
+        _truth_paths(pair),
+        rows,
+        {} if first is None else _bins(case, first),
+        _thumbnail(case) if order.thumbnails else None,
+        _margins(case),
+    )
+    seconds: dict[str, float] = {p.role: p.seconds for p in case.predictions}
+    files = mask_files(case, pair.name) if order.masks else {}
+    return Done(record, _ran(case), seconds, {f"masks/{name}": png for name, png in files.items()})
+
+
+def _truth_paths(pair: Pair) -> dict[str, str]:
+    return {truth.reader: str(truth.files[0]) for truth in pair.truths}
+
+
+def _ran(case: Case) -> dict[str, dict[str, Any]]:
+    """What really ran, without what differs from case to case."""
+    about = ("provider", "fallback", "weights_sha256", "model_id", "model_version", "views", "prompt_version")
+    found: dict[str, dict[str, Any]] = {}
+    for prediction in case.predictions:
+        facts = prediction.provenance.to_json()
+        known = {name: facts[name] for name in about if name in facts}
+        found[prediction.role] = {"model": prediction.model, **known}
+    return found
+
+
+def _bins(case: Case, truth: Truth) -> dict[str, Bins]:
+    from omniview.batch.pixels import reliability_bins
+
+    maps = {p.role: p.probability for p in case.predictions}
+    bins: dict[str, Bins] = {name: reliability_bins(one, truth.mask) for name, one in maps.items()}
+    if case.fusion is not None:
+        own = [p.role for p in case.predictions]
+        # fused out of one answer, the map is that answer's own
+        alone = len(own) == 1
+        bins[FUSED] = bins[own[0]] if alone else reliability_bins(case.fusion.probability, truth.mask)
+    return bins
+
+
+def _thumbnail(case: Case) -> bytes:
+    from omniview.batch.thumbnails import thumbnail
+
+    return thumbnail(case)
+
+
+def _margins(case: Case) -> dict[str, float | None] | None:
+    if case.fusion is None or case.fusion.margin is None or case.truth is None:
+        return None
+    (inner, outer), truth = case.fusion.margin, case.truth.mask
+    sizes = int(inner.sum()), int(truth.sum())
+    return {
+        "inner_inside": float((inner & truth).sum()) / sizes[0] if sizes[0] else None,
+        "truth_inside": float((outer & truth).sum()) / sizes[1] if sizes[1] else None,
+    }

@@ -1,0 +1,43 @@
+"""The truths of a pair as masks: one a reader, united where a reader drew several."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+
+from omniview.core.case import Truth
+from omniview.core.image import Image
+from omniview.io.pair_types import TruthFiles
+from omniview.io.read import read_truth
+
+__all__ = ["read_truth_files"]
+
+
+def read_truth_files(files: TruthFiles, image: Image, labels: tuple[str, ...]) -> Truth:
+    """One reader's truth of `image`.
+
+    Several masks are united, and the truth's notes say so; their numbered objects are given up.
+
+    Args:
+        files: where it lies.
+        image: the image.
+        labels: names of the K labels.
+
+    Raises:
+        UnreadableFile: a file cannot be read as a mask.
+        SizeMismatch: a mask is of another size than the image.
+    """
+    if files.item:
+        from omniview.io.coco import read_coco_truth
+
+        return read_coco_truth(files.files[0], files.item, image, labels)
+    each = [read_truth(file, image, len(labels)) for file in files.files]
+    if len(each) == 1:
+        return each[0]
+    notes = tuple(dict.fromkeys(note for one in each for note in one.notes))
+    united = reduce(np.logical_or, (one.mask for one in each))
+    return replace(
+        each[0], mask=united, instances=None, notes=(*notes, f"{len(each)} masks of this image were united.")
+    )

@@ -1,0 +1,249 @@
+"""Scoring a folder, the one way for all doors: the window, `omniview score` and `omniview.score(...)`.
+
+A `Plan` says what will be done, and what cannot be paired and why, before anything is; `Plan.run` makes the
+run that does it. All doors come through here, and so get the same rows for the same input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import omniview
+from omniview.batch.one import AUTO, Question
+from omniview.batch.processes import Processes
+from omniview.batch.run import Progress, Result, Resume, Run, Workers
+from omniview.batch.station import CLOUD_PLACES, Station
+from omniview.batch.work import Order
+from omniview.compose import Composer, model_folders
+from omniview.core.asking import AskPolicy
+from omniview.core.task import TASKS
+from omniview.errors import SettingsError
+from omniview.inference.card import GeneralistCard, SpecialistCard, find_cards
+from omniview.io.pair import Pairing, pair_folder
+from omniview.settings import Settings
+
+__all__ = ["ComposerOf", "Plan", "plan", "score"]
+
+T = TypeVar("T")
+
+_DO_NOT_DECIDE = {"threads", "device", "cache_mb", "omnimodel", "offline"}
+"""Settings that change no row, or that the question names already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComposerOf:
+    """Builds a composer wherever it is sent to: worker processes make models of their own."""
+
+    settings: Settings
+    consent: bool = False
+
+    def __call__(self) -> Composer:
+        """A composer, to be closed by whoever asked."""
+        return Composer(self.settings, consent=self.consent)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        folder: what was asked for.
+        pairing: images with their truths, and what could not be paired.
+        order: what is wanted of each.
+        settings: how the models work.
+        consent: whether pixels may leave this machine for this run.
+    """
+
+    folder: Path
+    pairing: Pairing
+    order: Order
+    settings: Settings
+    consent: bool = False
+
+    def run(
+        self,
+        out: Path,
+        *,
+        jobs: int = 1,
+        resume: Resume = "no",
+        on_progress: Callable[[Progress], None] | None = None,
+        workers: Workers | None = None,
+    ) -> Run:
+        """The run, to be awaited with `go` on this very event loop.
+
+        Args:
+            out: folder for the results.
+            jobs: worker processes; 1 works in this one.
+            resume: "no", "yes" or "anyway".
+            on_progress: called on the event loop's thread.
+            workers: who does the cases instead, e.g. a cluster.
+        """
+        make = ComposerOf(self._shared_out(jobs), self.consent)
+        asks = self.order.question.omnimodel != "none"
+        if workers is None:
+            workers = Processes(jobs, CLOUD_PLACES if asks else 0) if jobs > 1 else Station(make())
+        return Run(
+            self.pairing.pairs,
+            self.order,
+            make,
+            workers,
+            out,
+            deciding=self.deciding(),
+            about={
+                "provided_by": f"OmniView {omniview.__version__}",
+                "unpaired": [{"name": u.path.name, "reason": u.reason} for u in self.pairing.unpaired],
+            },
+            resume=resume,
+            on_progress=on_progress,
+        )
+
+    def deciding(self) -> dict[str, Any]:
+        """What decides the rows besides the files; a run goes on only where it is the same."""
+        question = self.order.question
+        return {
+            "version": omniview.__version__,
+            "task": question.task,
+            "omnimodel": question.omnimodel,
+            "offline": question.offline,
+            "metrics": list(self.order.metrics),
+            "masks": self.order.masks,
+            "thumbnails": self.order.thumbnails,
+            "settings": self.settings.model_dump(mode="json", exclude=_DO_NOT_DECIDE),
+            "weights": dict(self._weights()),
+        }
+
+    def _weights(self) -> Mapping[str, str]:
+        """Name to hash of the weights that may be used."""
+        question, found = self.order.question, {}
+        for card in find_cards(model_folders()).cards:
+            of_task = isinstance(card, SpecialistCard) and question.task in (AUTO, card.task)
+            of_omnimodel = isinstance(card, GeneralistCard) and question.omnimodel not in ("none", "gemini")
+            if of_task or of_omnimodel:
+                found[card.name] = " ".join(sha256 for _, sha256 in card.files())
+        return found
+
+    def _shared_out(self, jobs: int) -> Settings:
+        """The settings with this machine's cores shared out among the jobs."""
+        if jobs == 1 or self.settings.threads:
+            return self.settings
+        return self.settings.changed(threads=max(1, (os.cpu_count() or 1) // jobs))
+
+
+def plan(
+    folder: Path,
+    settings: Settings,
+    *,
+    truth: Path | None = None,
+    task: str = AUTO,
+    limit: int | None = None,
+    masks: bool = False,
+    consent: bool = False,
+) -> Plan:
+    """Find what is to be scored, and how. Blocks while folders are listed.
+
+    Args:
+        folder: of images and masks, or a list of files.
+        settings: which omnimodel, how many views and answers, whether offline.
+        truth: folder of the masks, where it is elsewhere.
+        task: a task's name, or "auto".
+        limit: only the first so many images.
+        masks: also write every mask.
+        consent: let pixels leave this machine for this run.
+
+    Raises:
+        UnreadableFile: there is nothing to score.
+        SettingsError: the task does not exist.
+    """
+    ask = AskPolicy(settings.ask.when, settings.ask.below)
+    question = Question(task, settings.omnimodel, settings.offline, ask)
+    if task != AUTO and task not in TASKS:
+        raise SettingsError(f"There is no task {task!r}.", f"Choose one of {', '.join((AUTO, *TASKS))}.")
+    pairing = pair_folder(folder, truth)
+    if limit is not None:
+        pairing = Pairing(pairing.pairs[:limit], pairing.unpaired)
+    return Plan(folder, pairing, Order(question, masks=masks), settings, consent)
+
+
+def score(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    truth: str | Path | None = None,
+    task: str = AUTO,
+    omnimodel: str | None = None,
+    offline: bool | None = None,
+    answers: int | None = None,
+    views: int | None = None,
+    limit: int | None = None,
+    masks: bool = False,
+    jobs: int = 1,
+    resume: Resume = "no",
+    consent: bool = False,
+    settings: Settings | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Score every image of a folder against its ground truth; blocks until it is done.
+
+    Args:
+        folder: of images and masks in one of the layouts that `omniview.io.pair` knows, or a list of files.
+        out: folder for the results: cases.csv, summary.json, report.html and more.
+        truth: folder of the masks, where it is elsewhere.
+        task: a task's name, or "auto".
+        omnimodel: whom to ask for a second opinion, or "none"; default: as the settings say.
+        offline: open no socket at all; default: as the settings say.
+        answers: how often a cloud omnimodel is asked about an image; default: as the settings say.
+        views: test-time augmentations of the specialist; default: as the settings say.
+        limit: only the first so many images.
+        masks: also write every mask.
+        jobs: worker processes; 1 works in this one.
+        resume: go on with the run that `out` holds: "yes" if nothing has changed, "anyway" whatever has.
+        consent: let pixels leave this machine for this run.
+        settings: instead of the person's own.
+        on_plan: told what will be done, before it is; what it raises stops it.
+        on_progress: told after every case.
+
+    Raises:
+        OmniViewError: nothing to score, a wrong option, or results that cannot be written; a bad case is
+            none: it is a row with its reason.
+    """
+    given = {"omnimodel": omnimodel, "answers": answers, "views": views, "offline": offline}
+    chosen = (settings or Settings.load()).changed(**{k: v for k, v in given.items() if v is not None})
+    planned = plan(
+        Path(folder),
+        chosen,
+        truth=None if truth is None else Path(truth),
+        task=task,
+        limit=limit,
+        masks=masks,
+        consent=consent,
+    )
+    if on_plan is not None:
+        on_plan(planned)
+
+    async def work() -> Result:
+        return await planned.run(Path(out), jobs=jobs, resume=resume, on_progress=on_progress).go()
+
+    return _waited_for(work())
+
+
+def _waited_for(work: Coroutine[Any, Any, T]) -> T:
+    """The result, also where an event loop is running already, as in a notebook."""
+    if not _has_loop():
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1, thread_name_prefix="score") as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+def _has_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
