@@ -115,7 +115,7 @@ async def test_new_settings_build_new_models(composer: Composer, monkeypatch: py
     async def close() -> None:
         closed.append("before")
 
-    monkeypatch.setattr(type(before), "close", lambda self: close())
+    monkeypatch.setattr(type(before), "close", lambda _self: close())
     composer.use(Settings(views=2))
     (after,) = composer.segmenters(POLYP, "none", offline=True)
     assert after is not before
