@@ -17,7 +17,7 @@ def test_each_object_becomes_box_point_and_mask() -> None:
     assert left_out == 0
     first, second = list(prompts)
     np.testing.assert_array_equal([first.box, second.box], [(20, 30, 31, 51), (2, 3, 9, 10)])
-    assert second.positive == ((5, 6),)
+    np.testing.assert_array_equal(second.positive, [(5, 6)])
     assert first.prior is not None
     np.testing.assert_array_equal(first.prior > 0, probability == np.float32(0.9))
     assert first.negative == ()
