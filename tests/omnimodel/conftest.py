@@ -1,4 +1,4 @@
-"""Gemini segmenters against the loopback server."""
+"""Cloud segmenters against the loopback server."""
 
 from __future__ import annotations
 
@@ -15,23 +15,56 @@ from omniview.omnimodel.asking import CloudSegmenter
 from omniview.omnimodel.audit import Audit
 from omniview.omnimodel.circuit import Circuit
 from omniview.omnimodel.gemini import gemini_calls
-from omniview.settings import GeminiSettings
+from omniview.omnimodel.openai import openai_calls
+from omniview.settings import GeminiSettings, OpenAiSettings
 
 CANARY = "AIzaCANARY-key_0123456789abcdefghijklm"
+OPENAI_CANARY = "CANARY-no-known-form-of-a-key-0123456789"
 
 Segment: TypeAlias = Callable[..., CloudSegmenter]
 
 
 @pytest.fixture
 def segmenter(tmp_path: Path) -> Segment:
-    """Builds a segmenter for an address: `segmenter(url, answers=1, offline=False, **settings)`."""
+    """Builds a segmenter for an address: `segmenter(url, answers=1, agreed=None, **settings)`."""
 
-    def build(url: str, *, answers: int = 1, offline: bool = False, **settings: Any) -> CloudSegmenter:
+    def build(
+        url: str,
+        *,
+        answers: int = 1,
+        agreed: float | None = None,
+        informed: bool = False,
+        circuit: Circuit | None = None,
+        **settings: Any,
+    ) -> CloudSegmenter:
         chosen = GeminiSettings(base_url=url, **{"model": "gemini-test", "timeout_s": 10, **settings})
         calls = gemini_calls(
             chosen,
             lambda: CANARY,
-            airlock=Airlock(tmp_path, offline=offline),
+            airlock=Airlock(tmp_path, offline=False),
+            audit=Audit(tmp_path),
+            circuit=circuit or Circuit(),
+            first_pause_s=0.01,
+        )
+        return CloudSegmenter(
+            calls, answers=answers, style=chosen.mask_style, informed=informed, agreed=agreed
+        )
+
+    return build
+
+
+@pytest.fixture
+def chat_segmenter(tmp_path: Path) -> Segment:
+    """Builds one for a chat-completions server, likewise; `key` is None for a server that wants none."""
+
+    def build(
+        url: str, *, answers: int = 1, key: str | None = OPENAI_CANARY, **settings: Any
+    ) -> CloudSegmenter:
+        chosen = OpenAiSettings(base_url=f"{url}/v1", **{"model": "chat-test", "timeout_s": 10, **settings})
+        calls = openai_calls(
+            chosen,
+            lambda: key,
+            airlock=Airlock(tmp_path, offline=False),
             audit=Audit(tmp_path),
             circuit=Circuit(),
             first_pause_s=0.01,

@@ -29,7 +29,7 @@ VERSION = "gemini-loopback-001"
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sent."""
+    """What a client sent; the body is None where it only asked to GET something."""
 
     path: str
     headers: Mapping[str, str]
@@ -103,9 +103,14 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
+    def do_GET(self) -> None:
+        self._answer(None)
+
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        step = self.server.record(Request(self.path, dict(self.headers.items()), json.loads(body)))
+        self._answer(json.loads(self.rfile.read(int(self.headers.get("content-length", 0)))))
+
+    def _answer(self, body: Any) -> None:
+        step = self.server.record(Request(self.path, dict(self.headers.items()), body))
         if step.fault == "hang":
             self._wait_for_close()
             return
