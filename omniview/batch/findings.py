@@ -1,0 +1,244 @@
+"""Everything that is computed of a run, once, for files, tables and report alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from omniview.batch.areas import Agreement, agreement
+from omniview.batch.cohorts import Cohort, cohorts
+from omniview.batch.rows import FAILED, NO_TRUTH, NOT_ASKED, OBSERVER, OK, UNREADABLE
+from omniview.batch.series import ABSENT, Bools, Doubles, Gathered, Series
+from omniview.batch.statistics import Difference, Spread, compare, holm, spreads
+from omniview.batch.trust import Coverage, Reliability, RiskCoverage, coverage, reliability, risk_coverage
+from omniview.core.metrics import METRICS
+
+__all__ = ["ALL", "HARM", "TESTED", "Comparison", "Findings", "Group", "ModelSummary", "find"]
+
+ALL = "all"
+"""Name of the group that holds every case."""
+HARM = 0.02
+"""A loss of Dice that counts as harm."""
+TESTED = ("dice", "nsd", "hd95")
+"""Metrics that models are compared on: an overlap, an outline, and the worst of the outline."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """One model on one group of cases.
+
+    Attributes:
+        cases: rows of any kind.
+        scored: with a score.
+        failed: no usable mask; counted as the worst value.
+        not_asked: left out on purpose; not counted.
+        without_truth: nothing to compare with; not counted.
+        unreadable: image or truth cannot be used; not counted.
+        true_negatives: both masks empty.
+        nothing_to_find: scored cases whose truth is empty.
+        false_finds: of those, how many have a mask all the same.
+        missed: scored cases with something to find whose mask is empty.
+        metrics: metric to its spread, failures counted as the worst value.
+        positives: the same without true negatives.
+        defined: the same over scored cases alone in which the metric is defined.
+    """
+
+    cases: int
+    scored: int
+    failed: int
+    not_asked: int
+    without_truth: int
+    unreadable: int
+    true_negatives: int
+    nothing_to_find: int
+    false_finds: int
+    missed: int
+    metrics: Mapping[str, Spread]
+    positives: Mapping[str, Spread]
+    defined: Mapping[str, Spread]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cases of one task, or all of them.
+
+    Attributes:
+        name: the task's, or "all".
+        cases: how many.
+        unit: of distances: "px" or "mm"; None where there are both, which no mean can hold.
+        models: model to its summary.
+    """
+
+    name: str
+    cases: int
+    unit: str | None
+    models: Mapping[str, ModelSummary]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Model b against model a on one metric in one group.
+
+    Attributes:
+        group: name of the group.
+        metric: which.
+        a: the model it is measured by.
+        b: the model that is measured.
+        difference: b less a.
+        harmed: share of pairs in which b has a Dice lower by more than `HARM`; None for other metrics.
+        helped: share of pairs in which it is higher by more than that.
+        holm: p value adjusted over all comparisons of the run; None without pairs.
+    """
+
+    group: str
+    metric: str
+    a: str
+    b: str
+    difference: Difference
+    harmed: float | None = None
+    helped: float | None = None
+    holm: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """All of it.
+
+    Attributes:
+        gathered: what it was computed from.
+        groups: all cases first, then each task where there are several.
+        comparisons: every pair of models in every group.
+        cohorts: easiest and hardest tenths.
+        areas: model to the agreement of areas.
+        reliability: model to the reliability of its probabilities.
+        risk: model to its risk-coverage curve.
+        coverage: model to how often its interval held.
+        readers: (model or "observer NAME", reader) to metric to spread.
+        margin: spreads of the inner mask's share inside the truth, and of the truth's inside the outer mask.
+    """
+
+    gathered: Gathered
+    groups: tuple[Group, ...]
+    comparisons: tuple[Comparison, ...]
+    cohorts: tuple[Cohort, ...]
+    areas: Mapping[str, Agreement]
+    reliability: Mapping[str, Reliability]
+    risk: Mapping[str, RiskCoverage]
+    coverage: Mapping[str, Coverage]
+    readers: Mapping[tuple[str, str], Mapping[str, Spread]]
+    margin: tuple[Spread, Spread]
+
+    @property
+    def everything(self) -> Group:
+        """The group of all cases."""
+        return self.groups[0]
+
+
+def find(gathered: Gathered) -> Findings:
+    """Compute everything."""
+    chosen = dict(_groups(gathered))
+    models = gathered.models
+    inner, outer = spreads(gathered.margins)
+    return Findings(
+        gathered,
+        tuple(_group(gathered, name, cases) for name, cases in chosen.items()),
+        _comparisons(gathered, chosen),
+        cohorts(gathered),
+        {name: one for name, series in models.items() if (one := agreement(series)) is not None},
+        {name: reliability(bins) for name, bins in gathered.bins.items()},
+        {name: curve for name, series in models.items() if (curve := risk_coverage(series)) is not None},
+        {name: held for name, series in models.items() if (held := coverage(series)) is not None},
+        {key: _metrics(series, _known(gathered, series)) for key, series in gathered.readers.items()},
+        (inner, outer),
+    )
+
+
+def _groups(gathered: Gathered) -> Iterator[tuple[str, Bools]]:
+    yield ALL, np.ones(len(gathered.names), bool)
+    tasks = sorted({str(task) for task in gathered.tasks} - {""})
+    if len(tasks) > 1:
+        for task in tasks:
+            yield task, gathered.tasks == task
+
+
+def _unit(gathered: Gathered, cases: Bools) -> str | None:
+    """Unit of distances of those cases."""
+    for series in gathered.models.values():
+        scored = series.in_mm[cases & (series.is_status(OK) | series.is_status(FAILED))]
+        if len(scored):
+            return None if scored.any() != scored.all() else "mm" if scored[0] else "px"
+    return "px"
+
+
+def _group(gathered: Gathered, name: str, cases: Bools) -> Group:
+    unit = _unit(gathered, cases)
+    metrics = [m for m in gathered.metrics if unit is not None or METRICS[m].unit == "1"]
+    models = {model: _summary(series, cases, metrics) for model, series in gathered.models.items()}
+    return Group(name, int(np.count_nonzero(cases)), unit, models)
+
+
+def _summary(series: Series, cases: Bools, metrics: list[str]) -> ModelSummary:
+    def count(found: Bools) -> int:
+        return int(np.count_nonzero(found & cases))
+
+    columns, scored = series.columns, series.is_status(OK)
+    nothing, empty = columns["truth_area_px"] == 0, columns["area_px"] == 0
+    counted = {metric: series.counted(metric)[cases] for metric in metrics}
+    positives = ~series.true_negative()[cases]
+    alone = {metric: series.columns[metric][cases & scored] for metric in metrics}
+    return ModelSummary(
+        count(series.status != ABSENT),
+        count(scored),
+        count(series.is_status(FAILED)),
+        count(series.is_status(NOT_ASKED)),
+        count(series.is_status(NO_TRUTH)),
+        count(series.is_status(UNREADABLE)),
+        count(series.true_negative()),
+        count(scored & nothing),
+        count(scored & nothing & ~empty),
+        count(scored & empty & ~nothing),
+        _spreads(counted),
+        _spreads({metric: values[positives] for metric, values in counted.items()}),
+        _spreads(alone),
+    )
+
+
+def _spreads(columns: Mapping[str, Doubles]) -> dict[str, Spread]:
+    if not columns:
+        return {}
+    return dict(zip(columns, spreads(np.stack([*columns.values()], axis=1)), strict=True))
+
+
+def _known(gathered: Gathered, series: Series) -> list[str]:
+    """Metrics that a reader's series has: a person gives no probabilities."""
+    person = series.model.startswith(OBSERVER)
+    return [m for m in gathered.metrics if not (person and METRICS[m].needs_probability)]
+
+
+def _metrics(series: Series, metrics: list[str]) -> dict[str, Spread]:
+    scored = series.in_mm[series.is_status(OK)]
+    mixed = len(scored) > 0 and scored.any() != scored.all()
+    return _spreads({m: series.counted(m) for m in metrics if not mixed or METRICS[m].unit == "1"})
+
+
+def _comparisons(gathered: Gathered, groups: Mapping[str, Bools]) -> tuple[Comparison, ...]:
+    found: list[Comparison] = []
+    for group, cases in groups.items():
+        unit = _unit(gathered, cases)
+        for metric in TESTED:
+            if metric not in gathered.metrics or (unit is None and METRICS[metric].unit != "1"):
+                continue
+            for a, b in combinations(gathered.models.values(), 2):
+                of_a, of_b = a.counted(metric)[cases], b.counted(metric)[cases]
+                difference = compare(of_a, of_b, METRICS[metric].higher_is_better)
+                harmed = helped = None
+                if metric == "dice" and difference.n:
+                    harmed = int(np.count_nonzero(of_b - of_a < -HARM)) / difference.n
+                    helped = int(np.count_nonzero(of_b - of_a > HARM)) / difference.n
+                found.append(Comparison(group, metric, a.model, b.model, difference, harmed, helped))
+    tested = [one for one in found if one.difference.p is not None]
+    adjusted = iter(holm([one.difference.p for one in tested if one.difference.p is not None]))
+    return tuple(replace(one, holm=next(adjusted)) if one.difference.p is not None else one for one in found)

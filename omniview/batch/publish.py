@@ -1,0 +1,88 @@
+"""From records to files: the one door that a run calls when it ends.
+
+The same records and the same facts give the same bytes: no clock, no path, no order of dictionaries from
+elsewhere. Records go by once; each file takes its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from omniview.batch.columns import columns_json
+from omniview.batch.findings import find
+from omniview.batch.gather import Gatherer
+from omniview.batch.parquet import ParquetTable, parquet_missing
+from omniview.batch.rows import COLUMNS, Record, Row, text_of
+from omniview.batch.summary import summary_json
+from omniview.io.write import replacing, write_json
+
+__all__ = ["publish", "safe_text"]
+
+
+def publish(records: Iterable[Record], about: Mapping[str, Any], out: Path) -> None:
+    """Write cases.csv, columns.json, cases.parquet, summary.json, report.html, tables.md and tables.tex.
+
+    cases.parquet is written where pyarrow is installed (`pip install omniview[parquet]`); what is not written
+    is named in summary.json, under `not_written`.
+
+    Args:
+        records: finished cases in order; gone through once.
+        about: what ran: versions, settings, hashes, counts; JSON can hold it.
+        out: folder; made if missing, files in it are replaced.
+
+    Raises:
+        OutputError: a file cannot be written; those of an earlier run stay as they were.
+    """
+    gatherer = Gatherer()
+    missing = parquet_missing()
+    with ExitStack() as files:
+        table = _CsvTable(files.enter_context(replacing(out / "cases.csv")))
+        parquet = None
+        if missing is None:
+            parquet = files.enter_context(ParquetTable(files.enter_context(replacing(out / "cases.parquet"))))
+        for record in records:
+            gatherer.add(record)
+            table.add(record.rows)
+            if parquet is not None:
+                parquet.add(record.rows)
+    write_json(out / "columns.json", columns_json())
+    findings = find(gatherer.finish())
+    summary = summary_json(findings, about)
+    summary["not_written"] = {} if missing is None else {"cases.parquet": missing}
+    write_json(out / "summary.json", summary)
+
+
+def safe_text(value: Any) -> str:
+    """A value as cases.csv has it; words that a spreadsheet would run get an apostrophe before them."""
+    text = text_of(value)
+    if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n"):
+        return "'" + text
+    return text
+
+
+class _CsvTable:
+    """Lines of cases.csv, straight to the disk."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._write([COLUMNS])
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Write rows."""
+        self._write(_lines(rows))
+
+    def _write(self, lines: Iterable[Iterable[str]]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(lines)
+        self._stream.write(text.getvalue().encode())
+
+
+def _lines(rows: Iterable[Row]) -> Iterator[list[str]]:
+    for row in rows:
+        values = row.as_dict()
+        yield [safe_text(values.get(name)) for name in COLUMNS]
