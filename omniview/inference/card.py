@@ -26,6 +26,7 @@ __all__ = [
     "GeneralistCard",
     "InputSpec",
     "OutputSpec",
+    "PromptedSpec",
     "SpecialistCard",
     "find_cards",
     "read_card",
@@ -159,8 +160,19 @@ class SpecialistCard(_CardFields):
         return ((self.weights, self.sha256),)
 
 
+class PromptedSpec(OutputSpec):
+    """What the click network's numbers mean for one task.
+
+    Attributes:
+        close: it looks a second time, at a square so many times as wide as what it found; None: it does not.
+    """
+
+    close: float | None = Field(default=None, ge=1.0, le=4.0)
+
+
 class _TaskSpec(OutputSpec):
     quality: _Quality | None = None
+    prompted: PromptedSpec | None = None
 
 
 class _Prompt(BaseModel):
@@ -169,14 +181,23 @@ class _Prompt(BaseModel):
     click_sigma: float = Field(gt=0)
 
 
+class _Clicks(_Frozen):
+    network: str
+    sha256: str = Field(pattern=_SHA256)
+    views: _Views = _Views()
+
+
 class GeneralistCard(_CardFields):
-    """One promptable network for several tasks, in two halves.
+    """One promptable network for several tasks, in two halves, perhaps with a third network for clicks.
 
     Attributes:
-        tasks: per task, in the order of the decoder's one-hot input: temperature, threshold, quality.
+        tasks: per task, in the order of the one-hot input: temperature, threshold, quality; with `clicks`
+            also `prompted`, the same for answers to prompts.
         encoder: ONNX file: image (1,3,S,S) -> features.
         decoder: ONNX file: features, prompts (1,4,S,S), task (1,T) -> logits (1,1,S,S).
         prompt: how prompts are drawn: `click_sigma`, pixels of the network's input.
+        clicks: the network that answers prompts, `network` and `sha256` of its ONNX file: image (1,3,S,S),
+            prompts (1,4,S,S), task (1,T) -> logits (1,1,S,S), and its `views`. Without it the decoder does.
     """
 
     kind: Literal["generalist"]
@@ -186,10 +207,19 @@ class GeneralistCard(_CardFields):
     decoder: str
     decoder_sha256: str = Field(pattern=_SHA256)
     prompt: _Prompt
+    clicks: _Clicks | None = None
 
     def files(self) -> tuple[tuple[str, str], ...]:
-        """(file name, SHA-256) of the weights."""
-        return (self.encoder, self.encoder_sha256), (self.decoder, self.decoder_sha256)
+        """(file name, SHA-256) of the weights: encoder, decoder, then the click network if there is one."""
+        halves = (self.encoder, self.encoder_sha256), (self.decoder, self.decoder_sha256)
+        return halves if self.clicks is None else (*halves, (self.clicks.network, self.clicks.sha256))
+
+    @model_validator(mode="after")
+    def _prompts_answered(self) -> Self:
+        prompted = [name for name, task in self.tasks.items() if task.prompted is not None]
+        if len(prompted) != (len(self.tasks) if self.clicks else 0):
+            raise ValueError("tasks must have prompted, all of them with a click network and none without")
+        return self
 
 
 Card: TypeAlias = SpecialistCard | GeneralistCard | SamCard
@@ -211,7 +241,9 @@ def read_card(path: Path) -> Card:
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("specialist", "generalist", "sam"))
+        where = ".".join(
+            str(part) for part in first["loc"] if part not in ("specialist", "generalist", "sam")
+        )
         raise CardError(
             f"The model card {path.name} is not valid at {where or 'kind'}: {first['msg']}.",
             "Correct that field; the other cards show the form.",

@@ -1,16 +1,17 @@
 """The built-in generalist: a second opinion where no cloud may be asked, and a tool that listens to clicks.
 
 One promptable network for all tasks, in two halves: the encoder looks at the image once, the decoder answers
-to each new prompt from what the encoder kept. It plays the omnimodel's part and says so in its name; it is no
-cloud model.
+from what the encoder kept. Prompts go to a third network, where the card has one, which sees image, clicks
+and the mask so far together: first the whole image, then once more close up. It plays the omnimodel's part
+and says so in its name; it is no cloud model.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Literal
 
@@ -19,15 +20,16 @@ import numpy as np
 from omniview.core.geometry import Placement, View, letterbox, stretch
 from omniview.core.guidance import Guidance
 from omniview.core.image import Array, FloatArray, Image, UInt8Array
-from omniview.core.prediction import Prediction, Provenance, Role
+from omniview.core.prediction import EDGE, Prediction, Provenance, Role
 from omniview.core.task import Task
 from omniview.core.uncertainty import mean_and_spread, temper
 from omniview.errors import CardError, InferenceError, WeightsError
-from omniview.inference.card import GeneralistCard
+from omniview.inference.card import GeneralistCard, OutputSpec, PromptedSpec
 from omniview.inference.session import Session, open_session
 from omniview.inference.tensors import to_nchw
 from omniview.inference.weights import verified
 from omniview.inference.worker import InferenceThread, Ticket
+from omniview.omnimodel.close_look import close_window, obeyed, within
 
 __all__ = ["BuiltinGeneralist", "Guidance"]
 
@@ -37,11 +39,12 @@ _KEPT = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Halves:
-    """The two networks, loaded."""
+class _Networks:
+    """The networks, loaded."""
 
     encoder: Session
     decoder: Session
+    clicks: Session | None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -79,7 +82,8 @@ class BuiltinGeneralist:
         self._device = device
         self._threads = threads
         self._views = tuple(View.parse(name) for name in card.views.names)
-        self._halves: _Halves | None = None
+        self._click_views = tuple(View.parse(name) for name in card.clicks.views.names) if card.clicks else ()
+        self._networks: _Networks | None = None
         self._seen: OrderedDict[str, Mapping[str, Array]] = OrderedDict()
 
     async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
@@ -93,16 +97,20 @@ class BuiltinGeneralist:
     async def segment_prompted(self, image: Image, task: Task, guidance: Guidance) -> Prediction:
         """A probability map as `guidance` shows. The image is encoded once, however often it is asked about.
 
+        Pass all clicks so far, and as `prior` the probability that the person saw when the last of them was
+        made, whichever model it came from: the last answer from the second click on. Without a prior, the
+        answer that this network gives unprompted takes its place. Every click is obeyed at its own pixel.
         The predicted quality was calibrated without prompts, so there is none with them.
 
         Raises:
             ModelError: it does not know the task, its weights are missing or changed, or the run failed.
+            ValueError: the prior has another shape than the image.
         """
         return await self._thread.run(lambda ticket: self._segment(image, task, guidance, ticket))
 
     async def close(self) -> None:
         """Let go of the networks and of what they remember."""
-        self._halves = None
+        self._networks = None
         self._seen.clear()
 
     def _segment(self, image: Image, task: Task, guidance: Guidance, ticket: Ticket) -> Prediction:
@@ -112,12 +120,16 @@ class BuiltinGeneralist:
                 f"The built-in generalist was not trained for the task {task.name}.",
                 f"It knows {', '.join(self.card.tasks)}; choose another omnimodel.",
             )
-        halves = self._open()
+        networks = self._open()
         ticket.check()
-        spec = self.card.input
-        pixels, placement = _PLACED[spec.geometry](image.rgb8(), spec.size)
-        maps = self._decode(halves, pixels, placement, task, guidance, ticket)
-        mean, spread = (np.clip(placement.inverse(m), 0, 1) for m in mean_and_spread(maps))
+        rgb = image.rgb8()
+        if guidance.empty or networks.clicks is None:
+            mean, spread = self._decode(networks, rgb, task, guidance, ticket)
+        else:
+            if guidance.prior is None:
+                unprompted, _ = self._decode(networks, rgb, task, Guidance(), ticket)
+                guidance = replace(guidance, prior=unprompted[0])
+            mean, spread = self._follow(networks.clicks, rgb, task, guidance, ticket)
         table = self.card.tasks[task.name].quality
         judged = None if table is None or not guidance.empty else table.table().judge(mean)
         return Prediction(
@@ -128,18 +140,18 @@ class BuiltinGeneralist:
             quality=judged,
             seconds=perf_counter() - start,
             provenance=Provenance(
-                provider=halves.decoder.provider,
-                fallback=halves.encoder.fallback,
-                weights_sha256=f"{self.card.encoder_sha256} {self.card.decoder_sha256}",
+                provider=networks.decoder.provider,
+                fallback=networks.encoder.fallback,
+                weights_sha256=" ".join(digest for _, digest in self.card.files()),
                 model_id=self.card.name,
                 model_version=self.card.version,
                 views=len(self._views),
             ),
         )
 
-    def _open(self) -> _Halves:
-        if self._halves is None:
-            encoder, decoder = (
+    def _open(self) -> _Networks:
+        if self._networks is None:
+            encoder, decoder, *more = (
                 open_session(
                     verified(self.card.folder / name, sha256), device=self._device, threads=self._threads
                 )
@@ -151,48 +163,101 @@ class BuiltinGeneralist:
                     f"{', '.join(encoder.outputs)}, the decoder takes {', '.join(decoder.inputs)}.",
                     "Export both from one training.",
                 )
-            self._halves = _Halves(encoder, decoder)
-        return self._halves
+            clicks = more[0] if more else None
+            if clicks is not None and set(clicks.inputs) != {"image", "prompts", "task"}:
+                raise WeightsError(
+                    f"The click network of {self.card.name} takes {', '.join(clicks.inputs)}.",
+                    "Export it with the inputs image, prompts and task.",
+                )
+            self._networks = _Networks(encoder, decoder, clicks)
+        return self._networks
 
     def _decode(
-        self,
-        halves: _Halves,
-        pixels: UInt8Array,
-        placement: Placement,
-        task: Task,
-        guidance: Guidance,
-        ticket: Ticket,
-    ) -> FloatArray:
-        """(V,1,h,w) calibrated probabilities of all views, turned back onto the network's input."""
+        self, networks: _Networks, rgb: UInt8Array, task: Task, guidance: Guidance, ticket: Ticket
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean and spread (1,Y,X) over the views of both halves' answers."""
+        pixels, placement = self._placed(rgb)
         prompts = guidance.maps(placement, self.card.prompt.click_sigma)
-        onehot = np.array([[name == task.name for name in self.card.tasks]], np.float32)
         spec = self.card.tasks[task.name]
-        out = []
-        for view, features in self._features(halves, pixels, ticket):
-            seen = view.apply(prompts[None]).transpose(0, 3, 1, 2)
-            feeds = {**features, "prompts": np.ascontiguousarray(seen), "task": onehot}
-            raw = ticket.run(halves.decoder, feeds)[0]
-            if raw.ndim != 4 or raw.shape[:2] != (1, 1) or not np.isfinite(raw).all():
-                raise InferenceError(
-                    f"The output of {self.card.name} is {raw.shape} or not finite.", "Check the model."
-                )
-            out.append(view.inverse(temper(raw[0], spec.temperature, spec.threshold)))
-        return np.stack(out)
+        maps = []
+        for view, features in self._features(networks, pixels, ticket):
+            feeds = {**features, **self._told(view, prompts, task)}
+            maps.append(self._probability(networks.decoder, feeds, view, spec, ticket))
+        return _restored(maps, placement)
+
+    def _follow(
+        self, clicks: Session, rgb: UInt8Array, task: Task, guidance: Guidance, ticket: Ticket
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean and spread (1,Y,X) of the click network: the whole image, then what it found close up."""
+        mean, spread = self._look(clicks, rgb, task, guidance, ticket)
+        margin = self._followed(task).close
+        window = None if margin is None else close_window(mean[0] > EDGE, guidance, margin)
+        if window is not None:
+            rows, columns = window.slices
+            told = within(guidance, window, mean[0])
+            part = self._look(clicks, rgb[rows, columns], task, told, ticket)
+            mean[:, rows, columns], spread[:, rows, columns] = part
+        return obeyed(mean[0], guidance)[None], spread
+
+    def _look(
+        self, clicks: Session, rgb: UInt8Array, task: Task, guidance: Guidance, ticket: Ticket
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean and spread (1,Y,X) over the views of the click network's answers to these pixels."""
+        assert self.card.clicks is not None
+        pixels, placement = self._placed(rgb)
+        prompts = guidance.maps(placement, self.card.prompt.click_sigma)
+        maps = []
+        for view in self._click_views:
+            seen = to_nchw(view.apply(pixels[None]), self.card.input)
+            feeds = {"image": seen, **self._told(view, prompts, task)}
+            maps.append(self._probability(clicks, feeds, view, self._followed(task), ticket))
+        return _restored(maps, placement)
+
+    def _followed(self, task: Task) -> PromptedSpec:
+        spec = self.card.tasks[task.name].prompted
+        assert spec is not None  # the card sees to it
+        return spec
+
+    def _placed(self, rgb: UInt8Array) -> tuple[UInt8Array, Placement]:
+        spec = self.card.input
+        return _PLACED[spec.geometry](rgb, spec.size)
+
+    def _told(self, view: View, prompts: FloatArray, task: Task) -> dict[str, Array]:
+        """What both networks are told beside the image: prompts (h,w,4) through `view`, and the task."""
+        seen = view.apply(prompts[None]).transpose(0, 3, 1, 2)
+        onehot = np.array([[name == task.name for name in self.card.tasks]], np.float32)
+        return {"prompts": np.ascontiguousarray(seen), "task": onehot}
+
+    def _probability(
+        self, session: Session, feeds: Mapping[str, Array], view: View, spec: OutputSpec, ticket: Ticket
+    ) -> FloatArray:
+        """(1,h,w) calibrated probability, turned back onto the network's input."""
+        raw = ticket.run(session, feeds)[0]
+        if raw.ndim != 4 or raw.shape[:2] != (1, 1) or not np.isfinite(raw).all():
+            raise InferenceError(
+                f"The output of {self.card.name} is {raw.shape} or not finite.", "Check the model."
+            )
+        return view.inverse(temper(raw[0], spec.temperature, spec.threshold))
 
     def _features(
-        self, halves: _Halves, pixels: UInt8Array, ticket: Ticket
+        self, networks: _Networks, pixels: UInt8Array, ticket: Ticket
     ) -> Iterable[tuple[View, Mapping[str, Array]]]:
         """What the encoder makes of each view; kept, by the pixels themselves, for the next prompt."""
         picture = hashlib.blake2b(pixels.tobytes(), digest_size=16).hexdigest()
-        (name,) = halves.encoder.inputs
+        (name,) = networks.encoder.inputs
         for view in self._views:
             key = f"{picture} {view.name}"
             if key not in self._seen:
                 ticket.check()
                 feeds = {name: to_nchw(view.apply(pixels[None]), self.card.input)}
-                features = ticket.run(halves.encoder, feeds)
-                self._seen[key] = dict(zip(halves.features, features, strict=True))
+                features = ticket.run(networks.encoder, feeds)
+                self._seen[key] = dict(zip(networks.features, features, strict=True))
                 while len(self._seen) > _KEPT * len(self._views):
                     self._seen.popitem(last=False)
             self._seen.move_to_end(key)
             yield view, self._seen[key]
+
+
+def _restored(maps: Sequence[FloatArray], placement: Placement) -> tuple[FloatArray, FloatArray]:
+    mean, spread = (np.clip(placement.inverse(m), 0, 1) for m in mean_and_spread(np.stack(maps)))
+    return mean, spread

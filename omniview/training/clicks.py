@@ -24,7 +24,7 @@ from omniview.training.dataset import Example
 from omniview.training.fit import Fitted, Report, Settings, fit
 from omniview.training.generalist import AUGMENTATION, BOXED, MEAN, SIZE, STD, TASKS, Batch, Generalist
 from omniview.training.losses import mask_loss
-from omniview.training.prompt_network import ClickNetwork
+from omniview.training.prompt_network import PROMPT_MAPS, ClickNetwork
 from omniview.training.prompts import (
     POSITIVE,
     PRIOR,
@@ -77,7 +77,7 @@ def fit_clicks(
         with settings.precision():
             features = network.look(batch.images)
             with torch.no_grad():
-                blank = torch.zeros(len(truth), 4, SIZE, SIZE)
+                blank = torch.zeros(len(truth), PROMPT_MAPS, SIZE, SIZE)
                 unprompted = halves(batch.images, blank, batch.tasks).float().numpy()[:, 0]
         prompts = np.stack(
             [first_round(rng, *row) for row in zip(unprompted, truth, batch.indices, strict=True)]

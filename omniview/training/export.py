@@ -1,15 +1,16 @@
 """A trained network becomes an ONNX file, proved to compute the same, and a card that says all about it.
 
-Specialist: input ``image (N,3,H,W)``, output ``logits (N,1,H,W)``, N free. Generalist, two files:
+Specialist: input ``image (N,3,H,W)``, output ``logits (N,1,H,W)``, N free. Generalist, three files:
 
 - encoder: ``image (N,3,S,S)`` -> ``s2 s4 s8 s16 s32``, feature maps at those strides;
-- decoder: ``s2 s4 s8 s16 s32``, ``prompts (N,4,S,S)``, ``task (N,T)`` one-hot -> ``logits (N,1,S,S)``.
+- decoder: ``s2 s4 s8 s16 s32``, ``prompts (N,4,S,S)``, ``task (N,T)`` one-hot -> ``logits (N,1,S,S)``;
+- clicks: ``image (N,3,S,S)``, ``prompts (N,4,S,S)``, ``task (N,T)`` -> ``logits (N,1,S,S)``, for all prompts.
 
 The generalist's card, beyond what :mod:`omniview.inference.card` checks: ``[prompt]`` has ``maps`` (the order
 of the prompt maps: positive, negative, box, prior), ``click_sigma`` (pixels of the network's input; a click
 is ``exp(-d^2 / (2 sigma^2))``, the highest value wins), all in [0,1] and all zero without prompts;
 ``[tasks.NAME]`` in the order of the one-hot, each with ``temperature``, ``threshold`` and ``quality`` as a
-specialist has them.
+specialist has them, and ``[tasks.NAME.prompted]`` with those of the click network.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from omniview.errors import WeightsError
+from omniview.inference.card import read_card
 from omniview.training.calibrate import Calibration
 from omniview.training.fit import Fitted, Settings
 
@@ -117,8 +119,12 @@ def sha256(path: Path) -> str:
 
 
 def write_card(path: Path, card: Mapping[str, Any]) -> None:
-    """Write ``card`` as TOML; keys whose value is None are left out, at any depth."""
+    """Write ``card`` as TOML and read it back; keys whose value is None are left out, at any depth.
+
+    Raises :class:`CardError` for a card that the viewer could not read.
+    """
     path.write_bytes(tomli_w.dumps(_without_none(card)).encode())
+    read_card(path)
 
 
 def output_fields(calibration: Calibration) -> dict[str, Any]:
@@ -149,6 +155,7 @@ def training_fields(settings: Settings, fitted: Fitted, data_sha256: str, **more
         "torch": torch.__version__,
         "python": platform.python_version(),
         **more,
+        "command": "omniview train --task TASK --data FOLDER... --out DIR",
     }
 
 

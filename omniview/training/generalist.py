@@ -43,10 +43,17 @@ EMPTY_REPEAT = 2
 BOXED = ("polyp", "breast")
 
 VIEWS = ("identity", "hflip")
+CLICK_VIEWS = ("identity", "hflip")
+
+# How much wider than what was found the click network's closer look is; none where there are many things.
+CLOSE: Mapping[str, float | None] = MappingProxyType(
+    {"polyp": 1.6, "vessel": None, "breast": 1.6, "nuclei": None}
+)
 
 LIMITS = (
     "Fine structure (thin vessels, small nuclei) is below the resolution of its 256 px input.",
     "Without prompts it is a second opinion, as a rule weaker than the task's specialist.",
+    "Clicks were simulated on the worst error; a person's may be placed less well.",
     "Trained on the same train splits as the specialists: other data, other centres are untested.",
 )
 

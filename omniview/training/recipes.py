@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from omniview.training.augment import Augmentation
@@ -156,4 +156,31 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     }
 )
 
-GENERALIST = Settings(minutes=27.0, batch=12, seed=101)
+# Both halves, then the click network.
+GENERALIST = Settings(minutes=97.0, batch=12, seed=101)
+HALVES_MINUTES = 27.0
+
+
+def generalist_phases(settings: Settings) -> tuple[Settings, Settings]:
+    """The schedule of the halves and that of the click network, which starts from them and so more gently.
+
+    Minutes or steps are shared as in :data:`GENERALIST`; a batch of clicks is two thirds as large, since each
+    of its views is answered three times.
+    """
+    assert GENERALIST.minutes is not None
+    share = HALVES_MINUTES / GENERALIST.minutes
+    first, second = settings, settings
+    if settings.minutes is not None:
+        first = replace(settings, minutes=settings.minutes * share)
+        second = replace(settings, minutes=settings.minutes * (1 - share))
+    elif settings.steps is not None:
+        first = replace(settings, steps=max(1, round(settings.steps * share)))
+        second = replace(settings, steps=max(1, round(settings.steps * (1 - share))))
+    return first, replace(
+        second,
+        batch=max(1, round(settings.batch * 2 / 3)),
+        rate=settings.rate * 0.75,
+        encoder_rate=settings.encoder_rate * 0.8,
+        warmup=0.06,
+        seed=settings.seed + 101,
+    )

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from omniview.errors import CardError
-from omniview.inference.card import SpecialistCard, find_cards, read_card
+from omniview.inference.card import GeneralistCard, SpecialistCard, find_cards, read_card
 from omniview.inference.sam_card import SamCard
 from tests.networks import write_card, write_specialist
+from tests.omnimodel.generalist import write_generalist
 from tests.omnimodel.sam_pairs import write_pair
 
 
@@ -49,6 +50,36 @@ def test_a_wrong_field_is_named(tmp_path: Path, changes: dict[str, Any], named: 
     with pytest.raises(CardError, match=named) as caught:
         read_card(path)
     assert caught.value.next_step
+
+
+def test_a_generalist_has_two_networks_or_three(tmp_path: Path) -> None:
+    """A click network comes with what its numbers mean for every task, and not without it."""
+    halves = read_card(write_generalist(tmp_path / "halves"))
+    assert isinstance(halves, GeneralistCard)
+    assert (halves.clicks, len(halves.files())) == (None, 2)
+    card = read_card(write_generalist(tmp_path / "clicks", third=True))
+    assert isinstance(card, GeneralistCard)
+    assert card.clicks is not None
+    assert card.files()[2] == ("c.onnx", card.clicks.sha256)
+    assert [task.prompted and task.prompted.close for task in card.tasks.values()] == [1.5, None]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"clicks": None}, "prompted"),
+        ({"tasks": {"polyp": {"prompted": {"close": 1.5}}, "vessel": {}}}, "prompted"),
+        ({"tasks": {"polyp": {"prompted": {"close": 0.9}}, "vessel": {"prompted": {}}}}, "close"),
+        ({"tasks": {"polyp": {"prompted": {"threshold": 1.0}}, "vessel": {"prompted": {}}}}, "threshold"),
+        ({"clicks": {"network": "c.onnx", "sha256": "abc"}}, "clicks.sha256"),
+        ({"clicks": {"network": "c.onnx", "sha256": "0" * 64, "views": {"names": ["hflip"]}}}, "views"),
+    ],
+)
+def test_a_click_network_is_described_whole(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
+    """The message names what is wrong with it."""
+    path = write_generalist(tmp_path, third=True, **changes)
+    with pytest.raises(CardError, match=named):
+        read_card(path)
 
 
 def test_what_is_not_toml_is_said(tmp_path: Path) -> None:

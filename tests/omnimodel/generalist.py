@@ -1,4 +1,4 @@
-"""A tiny real generalist: two ONNX files with the signature of the built-in one, and their card."""
+"""A tiny real generalist: ONNX files with the signatures of the built-in one's, and their card."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ SIZE = 32
 TASKS = ("polyp", "vessel")
 
 
-def write_generalist(folder: Path, *, endless: bool = False, **changes: Any) -> Path:
+def write_generalist(folder: Path, *, endless: bool = False, third: bool = False, **changes: Any) -> Path:
     """Write encoder, decoder and card; returns the card's path.
 
     The encoder gives the brightness minus 0.5, times 20, as `fine`, and its 2x2 mean as `coarse`. The decoder
     adds 40 where a positive click or the prior is, takes 40 off at a negative click and outside of a box if
-    there is one, and turns the sign for the second task. With `endless`, the encoder takes minutes.
+    there is one, and turns the sign for the second task. With `endless`, the encoder takes minutes. With
+    `third` there is a click network, which gives 8 where the prior or a positive click is and the image
+    bright, else -8, and takes 16 off at a negative click for the first task only.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "e.onnx").write_bytes(_encoder(endless).SerializeToString())
@@ -44,8 +46,15 @@ def write_generalist(folder: Path, *, endless: bool = False, **changes: Any) -> 
         "prompt": {"maps": ["positive", "negative", "box", "prior"], "click_sigma": 2.0},
         "views": {"names": ["identity", "hflip"]},
     }
+    if third:
+        (folder / "c.onnx").write_bytes(_clicks().SerializeToString())
+        digest = hashlib.sha256((folder / "c.onnx").read_bytes()).hexdigest()
+        fields["clicks"] = {"network": "c.onnx", "sha256": digest, "views": {"names": ["identity", "hflip"]}}
+        fields["tasks"][TASKS[0]]["prompted"] = {"close": 1.5}
+        fields["tasks"][TASKS[1]]["prompted"] = {"temperature": 2.0}
     path = folder / "tiny.toml"
-    path.write_text(tomli_w.dumps({**fields, **changes}), "utf-8")
+    changed = {key: value for key, value in {**fields, **changes}.items() if value is not None}
+    path.write_text(tomli_w.dumps(changed), "utf-8")
     return path
 
 
@@ -123,6 +132,42 @@ def _decoder() -> onnx.ModelProto:
     inputs = [
         _tensor("fine", "n", 1, SIZE, SIZE),
         _tensor("coarse", "n", 1, half, half),
+        _tensor("prompts", "n", 4, SIZE, SIZE),
+        _tensor("task", "n", len(TASKS)),
+    ]
+    return _model(nodes, inputs, [_tensor("logits", "n", 1, SIZE, SIZE)], constants)
+
+
+def _clicks() -> onnx.ModelProto:
+    constants = [
+        _constant("grey", np.full((1, 3, 1, 1), 1 / 3)),
+        _constant("half", 0.5),
+        _constant("quarter", 0.25),
+        _constant("sixteen", 16.0),
+        _constant("eight", 8.0),
+        _constant("shown", np.array([1.0, 0.0, 0.0, 1.0]).reshape(1, 4, 1, 1)),
+        _constant("denied", np.array([0.0, 1.0, 0.0, 0.0]).reshape(1, 4, 1, 1)),
+        _constant("listens", [[16.0], [0.0]]),
+        numpy_helper.from_array(np.array([-1, 1, 1, 1], np.int64), "four"),
+    ]
+    nodes = [
+        helper.make_node("Conv", ["image", "grey"], ["luma"]),
+        helper.make_node("Greater", ["luma", "quarter"], ["is_bright"]),
+        helper.make_node("Cast", ["is_bright"], ["bright"], to=TensorProto.FLOAT),
+        helper.make_node("Conv", ["prompts", "shown"], ["wanted"]),
+        helper.make_node("Greater", ["wanted", "half"], ["is_wanted"]),
+        helper.make_node("Cast", ["is_wanted"], ["there"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["bright", "there"], ["found"]),
+        helper.make_node("Mul", ["found", "sixteen"], ["raised"]),
+        helper.make_node("Sub", ["raised", "eight"], ["answer"]),
+        helper.make_node("Conv", ["prompts", "denied"], ["refused"]),
+        helper.make_node("MatMul", ["task", "listens"], ["ear"]),
+        helper.make_node("Reshape", ["ear", "four"], ["heard"]),
+        helper.make_node("Mul", ["refused", "heard"], ["loss"]),
+        helper.make_node("Sub", ["answer", "loss"], ["logits"]),
+    ]
+    inputs = [
+        _tensor("image", "n", 3, SIZE, SIZE),
         _tensor("prompts", "n", 4, SIZE, SIZE),
         _tensor("task", "n", len(TASKS)),
     ]

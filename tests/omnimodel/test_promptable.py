@@ -111,11 +111,73 @@ async def test_box_and_prior_change_the_mask(tmp_path: Path, thread: InferenceTh
         await model.segment_prompted(image, POLYP, Guidance(prior=prior[:9]))
 
 
+async def test_prompts_go_to_the_click_network(tmp_path: Path, thread: InferenceThread, image: Image) -> None:
+    """Unprompted the halves answer; with prompts the third network, from the prior or the halves' answer."""
+    model = generalist(tmp_path, thread, third=True)
+    bright = image.pixels[..., 0] > 127
+    alone = await model.segment(image, POLYP)
+    assert (alone.mask[0] != bright).sum() <= 4
+    spot = ((20.0, 40.0),)
+    told = await model.segment_prompted(image, POLYP, Guidance(positive=spot))
+    assert (told.mask[0] != bright).sum() < 0.1 * bright.sum()  # what the halves had found went in as prior
+    blank = np.zeros(image.shape, np.float32)
+    small = await model.segment_prompted(image, POLYP, Guidance(positive=spot, prior=blank))
+    assert small.mask[0, 20, 40]
+    assert small.mask.sum() < 0.2 * bright.sum()
+    assert small.quality is None
+    assert len((small.provenance.weights_sha256 or "").split()) == 3
+    assert small.spread is not None
+    assert small.spread.shape == small.probability.shape
+
+
+async def test_the_closer_look_is_finer(tmp_path: Path, thread: InferenceThread) -> None:
+    """A small thing is seen again, close up, by the task that asks for it: its edge comes out sharper."""
+    pixels = np.full((256, 256, 3), 10, np.uint8)
+    pixels[101:124, 141:166] = 245
+    image, truth = Image(pixels), pixels[..., 0] > 127
+    model = generalist(tmp_path, thread, third=True)
+    prior = np.zeros(image.shape, np.float32)
+    prior[80:150, 120:190] = 1
+    wrong = {}
+    for task in (POLYP, VESSEL):
+        answer = await model.segment_prompted(image, task, Guidance(prior=prior))
+        wrong[task.name] = int((answer.mask[0] != truth).sum())
+    assert wrong["polyp"] < 80
+    assert wrong["polyp"] < 0.6 * wrong["vessel"]
+
+
+async def test_a_click_is_obeyed_where_the_network_is_deaf(
+    tmp_path: Path, thread: InferenceThread, image: Image
+) -> None:
+    """The clicked pixel is on the side that the click says; the rest stays as it was answered."""
+    model = generalist(tmp_path, thread, third=True)
+    prior = (image.pixels[..., 0] > 127).astype(np.float32)
+    deaf = Guidance(positive=((12.0, 20.0), (50.0, 100.0)), negative=((20.0, 40.0),), prior=prior)
+    mask = (await model.segment_prompted(image, VESSEL, deaf)).mask[0]
+    assert not mask[20, 40]
+    assert mask[12, 20]
+    assert mask[50, 100]
+    assert (mask != (prior > 0.5)).sum() < 60
+
+
+async def test_a_click_network_of_another_kind_is_refused(
+    tmp_path: Path, thread: InferenceThread, image: Image
+) -> None:
+    """It must take image, prompts and task."""
+    card = read_card(write_generalist(tmp_path, third=True))
+    assert isinstance(card, GeneralistCard)
+    assert card.clicks is not None
+    other = card.clicks.model_copy(update={"network": card.encoder, "sha256": card.encoder_sha256})
+    model = BuiltinGeneralist(card.model_copy(update={"clicks": other}), thread, device="cpu", threads=1)
+    with pytest.raises(WeightsError, match="click network"):
+        await model.segment(image, POLYP)
+
+
 async def test_the_image_is_encoded_once(tmp_path: Path, thread: InferenceThread, image: Image) -> None:
     """Further prompts and tasks use the kept features; other pixels do not; the memory is bounded."""
     model = generalist(tmp_path, thread)
     await model.segment(image, POLYP)
-    assert model._halves is not None
+    assert model._networks is not None
     first = dict(model._seen)
     assert len(first) == 2
     await model.segment_prompted(image, VESSEL, Guidance(positive=((1.0, 1.0),)))
@@ -170,7 +232,7 @@ async def test_an_unknown_task_is_said(tmp_path: Path, thread: InferenceThread, 
     assert "polyp, vessel" in caught.value.next_step
 
 
-async def test_halves_of_two_trainings_are_refused(
+async def test_networks_of_two_trainings_are_refused(
     tmp_path: Path, thread: InferenceThread, image: Image
 ) -> None:
     """Encoder and decoder must speak of the same features."""
