@@ -4,70 +4,62 @@ Each call lays aside the most that it can cost, and the provider is told to answ
 number of calls at once can pass a cap. Where less is left than the longest answer could cost, less is laid
 aside and a shorter answer is asked for, as long as one of the usual length fits; when not even that, and
 nothing is under way that could turn out cheaper than it might have, nothing more is sent.
-
-The ledger is `spending.sqlite` in OmniView's home folder, one row a call, shared by all processes. A call
-whose process died is never settled: what it had laid aside counts as spent.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from threading import Lock
 
-from omniview.errors import OmniViewError, OutputError, OverBudget
+from omniview.errors import OmniViewError, OverBudget
+from omniview.omnimodel.ledger import Ledger, Spent
+from omniview.omnimodel.reply import Estimate
 
-__all__ = ["Budget", "Laid", "Spent"]
+__all__ = ["Budget", "Caps", "Laid"]
 
 _FILE = "spending.sqlite"
-_BUSY_S = 10.0
-_LEARNED_FROM = 20
-"""So many of a model's latest calls tell what an answer usually costs; fewer than three tell nothing."""
 _MARGIN = 1.5
-"""A usual answer costs up to so many times the dearest of them."""
+"""A usual answer costs up to so many times the dearest of the latest ones."""
 _AMPLE = 8.0
 """So many times a usual answer is enough for any, where a cap makes money scarce."""
 _AT_ONCE = 4
 """Of what is left, one call takes no more than its share among so many."""
+_LOOK_AGAIN_S = 0.5
+"""So often somebody who waits looks whether another process has settled a call."""
 _ROUNDING = 1e-9
-_TABLE = """
-CREATE TABLE IF NOT EXISTS calls (
-    id INTEGER PRIMARY KEY,
-    time TEXT NOT NULL,
-    day TEXT NOT NULL,
-    session TEXT NOT NULL,
-    model TEXT NOT NULL,
-    laid_aside REAL NOT NULL,
-    cost REAL
-)
-"""
-_BY_DAY = "CREATE INDEX IF NOT EXISTS calls_by_day ON calls (day)"
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What was spent, with what is laid aside for calls that are under way.
+class Caps:
+    """What may be spent.
 
     Attributes:
-        session: in this run of the program.
-        today: on this day (UTC), over all runs.
+        session: in one run of the program or one batch; None for no cap.
+        daily: on one day (UTC), over all runs; None for no cap.
     """
 
-    session: float
-    today: float
+    session: float | None = None
+    daily: float | None = None
+
+    def left(self, spent: Spent) -> float:
+        """What may still be spent; infinite without a cap."""
+        pairs = ((self.session, spent.session), (self.daily, spent.today))
+        return min((cap - done for cap, done in pairs if cap is not None), default=inf)
+
+    def __bool__(self) -> bool:
+        return self.session is not None or self.daily is not None
 
 
 class Laid:
     """Money laid aside for one call; made by `Budget.reserve`.
 
     Attributes:
-        amount: how much, so that the call may not cost more; None: the price is not known, and no cap is set.
+        amount: what the call may cost; None: the price is not known, and no cap is set.
     """
 
     __slots__ = ("_budget", "_row", "amount")
@@ -86,52 +78,56 @@ class Laid:
             OutputError: it could not be written; what was laid aside stands as spent.
         """
         if self._row is not None:
-            self._budget._settle(self._row, actual)
+            self._budget.settle(self._row, actual)
 
 
 class Budget:
     """The purse of one session; safe among threads, event loops and processes.
 
     Args:
-        home: OmniView's own folder.
-        session: cap of this run; None for no cap.
-        daily: cap of one day (UTC), over all runs; None for no cap.
+        home: OmniView's own folder; what is spent is kept in `spending.sqlite` there.
+        caps: what may be spent.
+        session: a name that processes give which share a session; None: a session of its own.
         currency: ISO 4217 code of all amounts.
     """
 
     def __init__(
-        self, home: Path, *, session: float | None = None, daily: float | None = None, currency: str = "USD"
+        self, home: Path, caps: Caps | None = None, *, session: str | None = None, currency: str = "USD"
     ) -> None:
-        self.path = home / _FILE
+        self.caps = caps or Caps()
         self.currency = currency
-        self._caps = {"session": session, "daily": daily}
-        self._session = uuid.uuid4().hex
+        self._prices = home / "prices.toml"
+        self._ledger = Ledger(home / _FILE)
+        self._session = session or uuid.uuid4().hex
         self._lock = Lock()
         self._open: set[int] = set()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
-    async def reserve(self, model: str, least: float | None, most: float | None) -> Laid:
+    async def reserve(self, model: str, estimate: Estimate | None) -> Laid:
         """Lay money aside for one call, before anything is sent.
 
-        Where a cap leaves less than `least` while other calls of this budget are under way, it waits for
-        them: most cost less than they might have.
+        Where a cap leaves too little while other calls are under way, it waits for them: most cost less than
+        they might have.
 
         Args:
             model: the model's id.
-            least: what a call with an answer of ordinary length may cost; what this model's latest calls
-                really cost is trusted more. None: the price is not known.
-            most: what the call may cost at most; None: the price is not known.
+            estimate: what the call may cost; None: the price is not known. What this model's latest calls
+                really cost is trusted more than `estimate.ordinary`.
 
         Raises:
             OverBudget: a cap would be passed, or there is a cap and no price to keep it by.
             OutputError: the ledger cannot be written; then nothing may be sent.
         """
-        if least is None or most is None:
-            self._refuse_without_price(model)
+        if estimate is None:
+            if self.caps:
+                raise OverBudget(
+                    f"The price of {model} is not known, so that no spending cap can be kept.",
+                    f"Add the price to {self._prices}, or remove the cap.",
+                )
             return Laid(self, None, None)
         while True:
-            changed = self._listen()
-            work = asyncio.create_task(asyncio.to_thread(self._try, model, min(least, most), most))
+            settled = self._listen()
+            work = asyncio.create_task(asyncio.to_thread(self._try, model, estimate))
             try:
                 laid = await asyncio.shield(work)
             except asyncio.CancelledError:
@@ -139,56 +135,14 @@ class Budget:
                 raise
             if laid is not None:
                 return laid
-            await changed.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(settled.wait(), _LOOK_AGAIN_S)
 
-    def spent(self) -> Spent:
-        """What was spent so far. Blocks for a millisecond or so: call it in a thread.
-
-        Raises:
-            OutputError: the ledger cannot be read.
-        """
-        if not self.path.exists():
-            return Spent(0.0, 0.0)
-        with self._ledger() as ledger:
-            return self._sums(ledger)
-
-    def _try(self, model: str, least: float, most: float) -> Laid | None:
-        """Money laid aside, or None while there is hope that some will be left over."""
-        with self._lock:
-            hope = bool(self._open)
-        with self._ledger() as ledger:
-            usual = min(most, self._learned(ledger, model) or least)
-            spent = self._sums(ledger)
-            left = min(
-                (
-                    cap - done
-                    for cap, done in zip(self._caps.values(), (spent.session, spent.today), strict=True)
-                    if cap is not None
-                ),
-                default=float("inf"),
-            )
-            if usual > left + _ROUNDING:
-                if hope:
-                    return None
-                raise self._over(spent, usual)
-            amount = min(most, max(left, 0.0), max(_AMPLE * usual, left / _AT_ONCE))
-            now = datetime.now(UTC)
-            row = ledger.execute(
-                "INSERT INTO calls (time, day, session, model, laid_aside) VALUES (?, ?, ?, ?, ?)",
-                (now.isoformat(timespec="seconds"), _day(now), self._session, model, amount),
-            ).lastrowid
-            assert row is not None
-        with self._lock:
-            self._open.add(row)
-        return Laid(self, row, amount)
-
-    def _settle(self, row: int, actual: float | None) -> None:
+    def settle(self, row: int, actual: float | None) -> None:
+        """What `Laid.settle` does."""
         try:
-            with self._ledger() as ledger:
-                ledger.execute(
-                    "UPDATE calls SET cost = COALESCE(?, laid_aside) WHERE id = ? AND cost IS NULL",
-                    (actual, row),
-                )
+            with self._ledger.open() as page:
+                page.settle(row, actual)
         finally:
             with self._lock:
                 self._open.discard(row)
@@ -197,6 +151,52 @@ class Budget:
                 if not loop.is_closed():
                     loop.call_soon_threadsafe(event.set)
 
+    def spent(self) -> Spent:
+        """What was spent so far. Blocks for a millisecond or so: call it in a thread.
+
+        Raises:
+            OutputError: the ledger cannot be read.
+        """
+        if not self._ledger.path.exists():
+            return Spent(0.0, 0.0)
+        with self._ledger.open() as page:
+            return page.spent(self._session)
+
+    def usual(self, model: str) -> float | None:
+        """What one call of `model` cost lately, on average; None where that is not known. Blocks.
+
+        Raises:
+            OutputError: the ledger cannot be read.
+        """
+        if not self._ledger.path.exists():
+            return None
+        with self._ledger.open() as page:
+            costs = page.latest(model)
+        return sum(costs) / len(costs) if costs else None
+
+    def _try(self, model: str, estimate: Estimate) -> Laid | None:
+        """Money laid aside, or None while there is hope that some will be left over."""
+        with self._lock:
+            hope = bool(self._open)
+        with self._ledger.open() as page:
+            usual = estimate.ordinary
+            if latest := page.latest(model):
+                # the latest costs hold what was sent too, so that the answer gets room to spare
+                usual = min(estimate.most, estimate.sent + _MARGIN * max(latest))
+            spent = page.spent(self._session)
+            left = self.caps.left(spent)
+            if usual > left + _ROUNDING:
+                # what other sessions may leave is of use only where the day's cap alone is in the way
+                own = Caps(self.caps.session).left(spent) + _ROUNDING < usual
+                if hope or page.under_way(self._session if own else None):
+                    return None
+                raise self._over(spent, usual, own)
+            amount = min(estimate.most, max(left, 0.0), max(_AMPLE * usual, left / _AT_ONCE))
+            row = page.lay_aside(self._session, model, amount)
+            with self._lock:
+                self._open.add(row)
+        return Laid(self, row, amount)
+
     def _listen(self) -> asyncio.Event:
         """Set when the next call is settled; asked for before looking, so that none is missed."""
         event = asyncio.Event()
@@ -204,59 +204,17 @@ class Budget:
             self._waiting.append((asyncio.get_running_loop(), event))
         return event
 
-    def _learned(self, ledger: sqlite3.Connection, model: str) -> float | None:
-        """What an answer of `model` usually costs at most, by its latest calls; None if that is not known."""
-        costs = ledger.execute(
-            "SELECT cost FROM calls WHERE model = ? AND cost > 0 ORDER BY id DESC LIMIT ?",
-            (model, _LEARNED_FROM),
-        ).fetchall()
-        return _MARGIN * max(cost for (cost,) in costs) if len(costs) >= 3 else None
-
-    def _sums(self, ledger: sqlite3.Connection) -> Spent:
-        total = "SELECT COALESCE(SUM(COALESCE(cost, laid_aside)), 0) FROM calls WHERE "
-        ((session,),) = ledger.execute(total + "session = ?", (self._session,))
-        ((today,),) = ledger.execute(total + "day = ?", (_day(datetime.now(UTC)),))
-        return Spent(session, today)
-
-    def _over(self, spent: Spent, usual: float) -> OverBudget:
-        """Which cap stops it, with the figures."""
-        cap = self._caps["session"]
-        if cap is not None and usual > cap - spent.session + _ROUNDING:
-            done, when, raised = spent.session, "in this session", "--budget, or budget.session"
-        else:
-            cap, done, when, raised = self._caps["daily"], spent.today, "today", "budget.daily"
+    def _over(self, spent: Spent, usual: float, own: bool) -> OverBudget:
+        """Which cap stops it, with the figures; `own`: the session's."""
+        cap, done, when, raised = self.caps.daily, spent.today, "today", "budget.daily"
+        if own:
+            cap, done, when = self.caps.session, spent.session, "in this session"
+            raised = "--budget, or budget.session"
         return OverBudget(
             f"{done:.4f} of {cap:g} {self.currency} are spent {when}, and one more question may cost "
             f"{usual:.4f}.",
             f"Raise {raised} in the settings, to ask on.",
         )
-
-    def _refuse_without_price(self, model: str) -> None:
-        if any(cap is not None for cap in self._caps.values()):
-            raise OverBudget(
-                f"The price of {model} is not known, so that no spending cap can be kept.",
-                f"Add the price to {self.path.parent / 'prices.toml'}, or remove the cap.",
-            )
-
-    @contextmanager
-    def _ledger(self) -> Iterator[sqlite3.Connection]:
-        """The ledger, locked for this thread of this process alone; written when left without an error."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute(_TABLE)
-                connection.execute(_BY_DAY)
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                connection.close()  # what was not committed is undone
-        except (sqlite3.Error, OSError) as error:
-            raise OutputError(
-                f"The record of what was spent cannot be used ({error}).",
-                f"Make {self.path} writable, or move it away if it is damaged; without it nothing is sent.",
-            ) from error
 
 
 async def _give_up(work: asyncio.Task[Laid | None]) -> None:
@@ -265,7 +223,3 @@ async def _give_up(work: asyncio.Task[Laid | None]) -> None:
         laid = await work
         if laid is not None:
             await asyncio.to_thread(laid.settle, 0.0)
-
-
-def _day(moment: datetime) -> str:
-    return moment.date().isoformat()

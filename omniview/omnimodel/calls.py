@@ -16,13 +16,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from omniview.core.asking import BECAUSE
 from omniview.core.image import Image
 from omniview.errors import MissingKey, OmniViewError
 from omniview.omnimodel.airlock import Airlock, Departure
 from omniview.omnimodel.audit import Audit
-from omniview.omnimodel.reply import Answers, Api, Prices, Purse, Reply, Reservation
+from omniview.omnimodel.reply import Answers, Api, Estimate, Prices, Purse, Reply, Reservation
 
-__all__ = ["Calls", "Outcome", "plain_key"]
+__all__ = ["ORDINARY_TOKENS", "Calls", "Outcome", "plain_key"]
+
+ORDINARY_TOKENS = 2048
+"""Length of an ordinary answer, a few outlines and thoughts: assumed until a model's own answers tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +131,8 @@ class Calls:
         """
         return await asyncio.to_thread(self._airlock.clear, image, self.endpoint, self._max_side)
 
-    def estimate(self, question: str, size: tuple[int, int] | None) -> float | None:
-        """What a call may cost at most, or None where that is not known.
+    def estimate(self, question: str, size: tuple[int, int] | None) -> Estimate | None:
+        """What a call may cost, or None where that is not known.
 
         Args:
             question: the text.
@@ -136,7 +140,13 @@ class Calls:
         """
         if self._prices is None:
             return None
-        return self._prices.estimate(self.model, question, size, self._max_output_tokens)
+        longest = self._max_output_tokens
+        costs = [
+            self._prices.estimate(self.model, question, size, tokens)
+            for tokens in (0, min(ORDINARY_TOKENS, longest), longest)
+        ]
+        known = [cost for cost in costs if cost is not None]
+        return Estimate(*known) if len(known) == len(costs) else None
 
     async def send(self, question: str, departure: Departure | None = None) -> Outcome:
         """Ask, unless the answer is remembered; with a record before each departure and one of what came.
@@ -205,12 +215,9 @@ class Calls:
 
     async def _send(self, api: Api, question: str, departure: Departure | None, consent: str) -> Outcome:
         sent: list[int] = []
-        reserved: list[Reservation] = []
+        reserved: Reservation | None = None
         data = question.encode() if departure is None else departure.data
         size = None if departure is None else departure.placement.size
-
-        def reserve(purse: Purse) -> None:
-            reserved.append(purse.reserve(self.estimate(question, size)))
 
         def note() -> None:
             number = self._audit.append(
@@ -220,6 +227,7 @@ class Calls:
                 sha256=hashlib.sha256(data).hexdigest() if departure is None else departure.sha256,
                 bytes=len(data),
                 consent=consent,
+                because=BECAUSE.get() or None,
             )
             sent.append(number)
 
@@ -228,8 +236,9 @@ class Calls:
         ended = "cancelled"
         try:
             if self._purse is not None:
-                await _uncut(reserve, self._purse)
-            reply = await api.ask(question, departure, partial(_uncut, note))
+                reserved = await self._purse.reserve(self.model, self.estimate(question, size))
+            limit = self._limit(question, size, reserved)
+            reply = await api.ask(question, departure, partial(_uncut, note), limit)
             ended = "answered" if reply.problem is None else type(reply.problem).__name__
             if isinstance(reply.problem, MissingKey):
                 self._replace(api)
@@ -244,15 +253,15 @@ class Calls:
 
     def _settle(
         self,
-        reserved: list[Reservation],
+        reserved: Reservation | None,
         sent: list[int],
         ended: str,
         reply: Reply | None,
         cost: float | None,
     ) -> None:
         """Write down how a call ended, in the purse and in the audit; at one go, as it may be cut short."""
-        for reservation in reserved:
-            reservation.settle(cost)
+        if reserved is not None:
+            reserved.settle(cost)
         if sent:
             self._audit.append(
                 event="ended",
@@ -266,6 +275,14 @@ class Calls:
                 cost=cost,
                 currency=None if cost is None else self.currency,
             )
+
+    def _limit(self, question: str, size: tuple[int, int] | None, reserved: Reservation | None) -> int:
+        """How many tokens may come back for what was laid aside."""
+        longest = self._max_output_tokens
+        if self._prices is None or reserved is None or reserved.amount is None:
+            return longest
+        paid = self._prices.affordable(self.model, question, size, reserved.amount)
+        return longest if paid is None else min(longest, paid)
 
     def _replace(self, api: Api) -> None:
         """Build anew for the next call: the key was not accepted, and may be corrected meanwhile."""

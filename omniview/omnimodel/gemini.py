@@ -93,3 +93,8 @@ class _Own:
         # never too little: words have more than two letters, and tiles of 768 pixels cost 258 tokens each
         tiles = 0 if size is None else math.ceil(size[0] / 768) * math.ceil(size[1] / 768)
         return self.cost(model, len(question) // 2 + 300 * (tiles + 1), max_output_tokens)
+
+    def affordable(
+        self, model: str, question: str, size: tuple[int, int] | None, amount: float
+    ) -> int | None:
+        return None

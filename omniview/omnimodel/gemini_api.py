@@ -87,18 +87,21 @@ class GeminiApi:
             if (value := getattr(settings, name)) is not None
         }
         self._config = types.GenerateContentConfig(
-            max_output_tokens=settings.max_output_tokens,
+            response_modalities=["TEXT", "IMAGE"] if settings.mask_style == "picture" else None,
             thinking_config=types.ThinkingConfig(**thinking) if thinking else None,
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         )
 
-    async def ask(self, question: str, departure: Departure | None, departing: Departing) -> Reply:
+    async def ask(
+        self, question: str, departure: Departure | None, departing: Departing, max_output_tokens: int
+    ) -> Reply:
         """The answer, see `Api.ask`."""
         contents: list[Any] = [question]
         if departure is not None:
             contents.insert(0, types.Part.from_bytes(data=departure.data, mime_type=departure.mime))
+        config = self._config.model_copy(update={"max_output_tokens": max_output_tokens})
         return await ask_patiently(
-            lambda: self._once(contents),
+            lambda: self._once(contents, config),
             departing,
             who=_WHO,
             circuit=self._circuit,
@@ -111,12 +114,12 @@ class GeminiApi:
         await self._http.aclose()
         self._client.close()
 
-    async def _once(self, contents: list[Any]) -> Reply:
+    async def _once(self, contents: list[Any], config: types.GenerateContentConfig) -> Reply:
         """One request; raises outside of the `except`, so that nothing of the SDK's is chained."""
         try:
             return _read(
                 await self._client.aio.models.generate_content(
-                    model=self._settings.model, contents=contents, config=self._config
+                    model=self._settings.model, contents=contents, config=config
                 )
             )
         except errors.APIError as error:
@@ -161,22 +164,25 @@ def _read(response: types.GenerateContentResponse) -> Reply:
     """The text of an answer, or why there is none."""
     usage = response.usage_metadata
     out = None if usage is None else (usage.candidates_token_count, usage.thoughts_token_count)
-    text, pictures, reason = "", 0, ""
+    text, reason = "", ""
+    pictures: list[bytes] = []
     problem: OmnimodelError | None = None
     candidate = response.candidates[0] if response.candidates else None
     if candidate is not None:
         reason = _word(candidate.finish_reason)
         for part in (candidate.content.parts if candidate.content else None) or []:
             text += part.text if part.text and not part.thought else ""
-            pictures += part.inline_data is not None
+            blob = part.inline_data
+            if blob is not None and blob.data and (blob.mime_type or "").startswith("image/"):
+                pictures.append(blob.data)
     feedback = response.prompt_feedback
     blocked = _word(feedback.block_reason) if feedback else ""
     if candidate is None and (blocked or feedback):
         problem = _declined("the question", blocked or "OTHER")
     elif reason in _WITHHELD:
         problem = _declined("the answer", reason)
-    elif not text.strip():
-        problem = _empty(reason, pictures)
+    elif not text.strip() and not pictures:
+        problem = _empty(reason)
     return Reply(
         text=text,
         cut_off=reason == "MAX_TOKENS",
@@ -184,6 +190,7 @@ def _read(response: types.GenerateContentResponse) -> Reply:
         version=response.model_version,
         tokens_in=None if usage is None else usage.prompt_token_count,
         tokens_out=None if out is None or out == (None, None) else sum(n or 0 for n in out),
+        pictures=tuple(pictures),
     )
 
 
@@ -197,15 +204,11 @@ def _declined(what: str, reason: str) -> Blocked:
     return Blocked(f"Gemini declined {what}: {why} ({reason}).", _NEXT_BLOCKED)
 
 
-def _empty(reason: str, pictures: int) -> UnusableAnswer:
+def _empty(reason: str) -> UnusableAnswer:
     if reason == "MAX_TOKENS":
         return UnusableAnswer(
             "Gemini spent all of max_output_tokens on thinking and gave no answer.",
             "Raise max_output_tokens or lower the thinking in the settings.",
-        )
-    if pictures:
-        return UnusableAnswer(
-            "Gemini answered with a picture instead of masks.", "Choose a model that answers in text."
         )
     ending = f" (it ended with {reason})" if reason not in ("", "STOP") else ""
     return UnusableAnswer(f"Gemini's answer is empty{ending}.", "Ask again, or choose another model.")

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 from omniview.errors import OmnimodelError
 from omniview.omnimodel.airlock import Departure
 
-__all__ = ["Answers", "Api", "Departing", "Prices", "Purse", "Reply", "Reservation"]
+__all__ = ["Answers", "Api", "Departing", "Estimate", "Prices", "Purse", "Reply", "Reservation"]
 
 Departing: TypeAlias = Callable[[], Awaitable[None]]
 """Awaited before each time that anything is sent, repetitions included: it keeps the record."""
@@ -45,13 +45,16 @@ class Reply:
 class Api(Protocol):
     """One provider's interface at one endpoint with one key, for use within one event loop."""
 
-    async def ask(self, question: str, departure: Departure | None, departing: Departing) -> Reply:
+    async def ask(
+        self, question: str, departure: Departure | None, departing: Departing, max_output_tokens: int
+    ) -> Reply:
         """The answer, with repetitions where a failure may pass. Cancelling closes the connection.
 
         Args:
             question: the text.
             departure: the picture, cleared by the airlock, or None for a question without one.
             departing: awaited before each time anything is sent.
+            max_output_tokens: the most that may come back; it was paid for that much.
 
         Raises:
             OmnimodelError: it is not known what the server did with the request: no connection, cut, timed
@@ -65,8 +68,28 @@ class Api(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call may cost before it is made, in the price table's currency.
+
+    Attributes:
+        sent: an upper bound for what is sent.
+        ordinary: with an answer of ordinary length.
+        most: with the longest answer that is allowed.
+    """
+
+    sent: float
+    ordinary: float
+    most: float
+
+
 class Reservation(Protocol):
     """Money laid aside for one call."""
+
+    @property
+    def amount(self) -> float | None:
+        """What the call may cost, so that its answer must be no longer; None: the price is not known."""
+        ...
 
     def settle(self, actual: float | None) -> None:
         """Put the true cost in place of the estimate; None: not known, so the estimate stands as spent.
@@ -79,13 +102,18 @@ class Reservation(Protocol):
 class Purse(Protocol):
     """What may still be spent; shared by everything that costs, safe among threads."""
 
-    def reserve(self, estimated: float | None) -> Reservation:
-        """Lay `estimated` aside before anything is sent; None: the price is not known.
+    async def reserve(self, model: str, estimate: Estimate | None) -> Reservation:
+        """Lay money aside before anything is sent; waits while calls under way may leave some over.
 
-        May block for a moment (called in a thread).
+        Cancelling puts it back.
+
+        Args:
+            model: the model's id.
+            estimate: what the call may cost; None: the price is not known.
 
         Raises:
             OverBudget: a cap would be passed, or there is a cap and no price to keep it by.
+            OutputError: it cannot be written down, so nothing may be sent.
         """
         ...
 
@@ -113,6 +141,12 @@ class Prices(Protocol):
             size: (h,w) of the picture in pixels, or None without one.
             max_output_tokens: the most that may come back.
         """
+        ...
+
+    def affordable(
+        self, model: str, question: str, size: tuple[int, int] | None, amount: float
+    ) -> int | None:
+        """How many tokens may come back for `amount`; None: any number, or the price is not known."""
         ...
 
 
