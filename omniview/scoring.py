@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import omniview
+from omniview.batch.cluster import LOCAL, Cluster
 from omniview.batch.one import AUTO, Question
 from omniview.batch.processes import Processes
 from omniview.batch.run import Progress, Result, Resume, Run, Workers
@@ -25,7 +26,7 @@ from omniview.core.asking import AskPolicy
 from omniview.core.task import TASKS
 from omniview.errors import SettingsError
 from omniview.inference.card import GeneralistCard, SpecialistCard, find_cards
-from omniview.io.pair import Pairing, pair_folder
+from omniview.io.pair import Pairing, pair_anything
 from omniview.settings import Settings
 
 __all__ = ["ComposerOf", "Plan", "plan", "score"]
@@ -71,23 +72,24 @@ class Plan:
         out: Path,
         *,
         jobs: int = 1,
+        scheduler: str = "",
         resume: Resume = "no",
         on_progress: Callable[[Progress], None] | None = None,
-        workers: Workers | None = None,
     ) -> Run:
         """The run, to be awaited with `go` on this very event loop.
 
         Args:
             out: folder for the results.
             jobs: worker processes; 1 works in this one.
+            scheduler: of a Dask cluster: an address, "local", or a queueing system such as "slurm".
             resume: "no", "yes" or "anyway".
             on_progress: called on the event loop's thread.
-            workers: who does the cases instead, e.g. a cluster.
+
+        Raises:
+            SettingsError: offline and on a cluster, which is reached by sockets.
         """
-        make = ComposerOf(self._shared_out(jobs), self.consent)
-        asks = self.order.question.omnimodel != "none"
-        if workers is None:
-            workers = Processes(jobs, CLOUD_PLACES if asks else 0) if jobs > 1 else Station(make())
+        make = ComposerOf(self._shared_out(jobs if scheduler in ("", LOCAL) else 1), self.consent)
+        workers = self._workers(jobs, scheduler, make)
         return Run(
             self.pairing.pairs,
             self.order,
@@ -102,6 +104,17 @@ class Plan:
             resume=resume,
             on_progress=on_progress,
         )
+
+    def _workers(self, jobs: int, scheduler: str, make: ComposerOf) -> Workers:
+        asking = CLOUD_PLACES if self.order.question.omnimodel != "none" else 0
+        if scheduler:
+            if self.order.question.offline:
+                raise SettingsError(
+                    "Offline opens no socket, and a cluster is reached by nothing else.",
+                    "Score with --jobs N on this machine, or leave --offline out.",
+                )
+            return Cluster(scheduler, jobs=jobs, asking=asking)
+        return Processes(jobs, asking) if jobs > 1 else Station(make())
 
     def deciding(self) -> dict[str, Any]:
         """What decides the rows besides the files; a run goes on only where it is the same."""
@@ -164,7 +177,7 @@ def plan(
     question = Question(task, settings.omnimodel, settings.offline, ask)
     if task != AUTO and task not in TASKS:
         raise SettingsError(f"There is no task {task!r}.", f"Choose one of {', '.join((AUTO, *TASKS))}.")
-    pairing = pair_folder(folder, truth)
+    pairing = pair_anything(folder, truth)
     if limit is not None:
         pairing = Pairing(pairing.pairs[:limit], pairing.unpaired)
     return Plan(folder, pairing, Order(question, masks=masks), settings, consent)
@@ -183,6 +196,7 @@ def score(
     limit: int | None = None,
     masks: bool = False,
     jobs: int = 1,
+    scheduler: str = "",
     resume: Resume = "no",
     consent: bool = False,
     settings: Settings | None = None,
@@ -203,6 +217,8 @@ def score(
         limit: only the first so many images.
         masks: also write every mask.
         jobs: worker processes; 1 works in this one.
+        scheduler: of a Dask cluster: an address, "local", or a queueing system such as "slurm"; `jobs` are
+            then the workers to start there.
         resume: go on with the run that `out` holds: "yes" if nothing has changed, "anyway" whatever has.
         consent: let pixels leave this machine for this run.
         settings: instead of the person's own.
@@ -228,7 +244,8 @@ def score(
         on_plan(planned)
 
     async def work() -> Result:
-        return await planned.run(Path(out), jobs=jobs, resume=resume, on_progress=on_progress).go()
+        run = planned.run(Path(out), jobs=jobs, scheduler=scheduler, resume=resume, on_progress=on_progress)
+        return await run.go()
 
     return _waited_for(work())
 

@@ -1,0 +1,183 @@
+"""What names say in the common data sets: which folder or file is a mask, whose, and of which image."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
+
+from omniview.io.kinds import stem_of
+from omniview.io.listing import File
+
+__all__ = [
+    "IMAGE_FOLDERS",
+    "LOOSE",
+    "MASK_FOLDERS",
+    "Key",
+    "MaskName",
+    "base_of",
+    "image_key",
+    "is_further",
+    "is_image_folder",
+    "is_mask_name",
+    "mask_key",
+    "mask_name",
+    "natural",
+    "preference",
+    "rank_of_folder",
+    "reader_of_folder",
+]
+
+Key: TypeAlias = tuple[str, str]  # folders below the root, name; both in lower case
+
+LOOSE = 2
+"""Names are compared at three levels, each only for what the one before has left over:
+
+0. equal stems;
+1. the mask's stem without the suffix of a mask;
+2. both without the suffix of an image as well, where no second image could be meant.
+"""
+
+IMAGE_FOLDERS = (
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "original",
+    "originals",
+    "stare-images",
+    "input",
+    "inputs",
+)
+_ISIC_IMAGES = re.compile(r"isic.*_(input|data)$")
+_ISIC_MASKS = re.compile(r"isic.*_groundtruth$")
+# First the names that only ever mean a reference drawn by a person: where those exist, `mask` is often the
+# field of view (DRIVE, HRF).
+MASK_FOLDERS = (
+    "1st_manual",
+    "manual1",
+    "labels-ah",
+    "2nd_manual",
+    "manual2",
+    "labels-vk",
+    "manual",
+    "ground_truth",
+    "groundtruth",
+    "ground truth",
+    "gt",
+    "truth",
+    "labels",
+    "label",
+    "segmentations",
+    "annotations",
+    "masks",
+    "mask",
+)
+_PEOPLE = "manual|ho|observer|reader|rater|annotator|expert"
+_ORDINALS = {"first": "1", "second": "2", "third": "3"}
+_READER = re.compile(
+    rf"(?:(?P<a>\d)(?:st|nd|rd|th)[ _-]?(?:{_PEOPLE})|(?:{_PEOPLE})[ _-]?(?P<b>\d)|labels-(?P<c>ah|vk)"
+    rf"|(?P<d>first|second|third)[ _-]?(?:{_PEOPLE}))"
+)
+_FIRST = ("", "1", "ah")
+_MASK_SUFFIX = re.compile(
+    rf"(?:[_-](?P<reader>\d(?:st|nd|rd|th)_?(?:HO|manual)|(?:{_PEOPLE})_?\d)|\.(?P<initials>ah|vk)"
+    r"|[_-](?P<word>manual|masks?|segmentation|seg|ground_?truth|gt|truth|labels?|annotation)"
+    r"(?P<number>[_-]?\d+)?)$",
+    re.IGNORECASE,
+)
+_IMAGE_SUFFIX = re.compile(r"[_-](training|test|image|img|orig|original)$", re.IGNORECASE)
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+class MaskName(NamedTuple):
+    """What the name of a mask says.
+
+    Attributes:
+        base: the stem without all that marks it as a mask.
+        reader: who drew it: a digit or initials; empty where nothing says so.
+        called: how the name calls that reader.
+        word: what marks it as a mask, in lower case.
+        number: whether it is one of several masks of one image.
+    """
+
+    base: str
+    reader: str = ""
+    called: str = ""
+    word: str = ""
+    number: bool = False
+
+
+def is_mask_name(file: File) -> bool:
+    """Whether the name alone says that this is a mask."""
+    return _MASK_SUFFIX.search(stem_of(file.name)) is not None
+
+
+def mask_name(file: File) -> MaskName:
+    """What the name of a mask says."""
+    stem = stem_of(file.name)
+    found = _MASK_SUFFIX.search(stem)
+    if found is None:
+        return MaskName(stem)
+    base = stem[: found.start()]
+    called = found["reader"] or found["initials"] or ""
+    if called:
+        digits = _DIGITS.search(called)
+        return MaskName(base, digits[1] if digits else called.lower(), called)
+    return MaskName(base, word=found["word"].lower(), number=found["number"] is not None)
+
+
+@lru_cache(maxsize=4096)
+def reader_of_folder(name: str) -> str:
+    """Whose masks a folder holds, by its lower-case name: a digit or initials; empty if it does not say."""
+    found = _READER.fullmatch(name)
+    said = "" if found is None else next(filter(None, found.groups()))
+    return _ORDINALS.get(said, said)
+
+
+def is_further(reader: str) -> bool:
+    """Whether masks of that reader stand beside those of a first one, named or not."""
+    return reader not in _FIRST
+
+
+@lru_cache(maxsize=4096)
+def rank_of_folder(name: str) -> int | None:
+    """How surely a folder of that lower-case name holds masks, 0 most; None if it holds none."""
+    if reader_of_folder(name):
+        return 0
+    if name in MASK_FOLDERS:
+        return MASK_FOLDERS.index(name)
+    return MASK_FOLDERS.index("groundtruth") if _ISIC_MASKS.match(name) else None
+
+
+def is_image_folder(name: str) -> bool:
+    """Whether a folder of that lower-case name holds the images that lie apart from their masks."""
+    return name in IMAGE_FOLDERS or _ISIC_IMAGES.match(name) is not None
+
+
+def image_key(group: str, stem: str, level: int) -> Key:
+    """What an image's name comes down to: its stem, and at the last level that without an image's suffix."""
+    return group.lower(), (base_of(stem) if level == LOOSE else stem).lower()
+
+
+def mask_key(group: str, stem: str, name: MaskName, level: int) -> Key:
+    """The same for a mask: its stem, then that without a mask's suffix, then without an image's too."""
+    text = stem if level == 0 else name.base
+    return group.lower(), (base_of(text) if level == LOOSE else text).lower()
+
+
+def base_of(stem: str) -> str:
+    """A stem without what data sets add to the names of images."""
+    return _IMAGE_SUFFIX.sub("", stem)
+
+
+def preference(file: File) -> tuple[str, bool, str]:
+    """The lowest is used: a first reader before a second, the mask before numbered further ones."""
+    name = mask_name(file)
+    return name.reader or "1", name.number, file.name
+
+
+def natural(file: File) -> list[tuple[int, str]]:
+    """Sorts `x2` before `x10`."""
+    parts = _DIGITS.split(file.below.lower() + file.name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
