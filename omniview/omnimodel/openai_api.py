@@ -78,7 +78,9 @@ class OpenAiApi:
         if not own:  # the SDK reads these from the environment, and they are nobody else's business
             self._client.organization = self._client.project = None
 
-    async def ask(self, question: str, departure: Departure | None, departing: Departing) -> Reply:
+    async def ask(
+        self, question: str, departure: Departure | None, departing: Departing, max_output_tokens: int
+    ) -> Reply:
         """The answer, as of `Api`.
 
         Raises:
@@ -91,7 +93,7 @@ class OpenAiApi:
             url = f"data:{departure.mime};base64,{data}"
             content.insert(0, {"type": "image_url", "image_url": {"url": url}})
         return await ask_patiently(
-            partial(self._once, content, departing),
+            partial(self._once, content, departing, max_output_tokens),
             departing,
             who=self._who,
             circuit=self._circuit,
@@ -125,14 +127,14 @@ class OpenAiApi:
         """Close all connections."""
         await self._http.aclose()
 
-    async def _once(self, content: list[dict[str, Any]], departing: Departing) -> Reply:
+    async def _once(self, content: list[dict[str, Any]], departing: Departing, most: int) -> Reply:
         """One attempt; a server that does not know one name of the limit is asked again with the other."""
         limit = self._limit
-        body = await self._complete(content, limit)
+        body = await self._complete(content, limit, most)
         if isinstance(body, Refused) and _does_not_know(limit, body):
             self._limit = limit = _LIMITS[_LIMITS.index(limit) - 1]
             await departing()
-            body = await self._complete(content, limit)
+            body = await self._complete(content, limit, most)
         if isinstance(body, Refused):
             found = self._in_words(body)
             if isinstance(found, Outage):
@@ -143,9 +145,9 @@ class OpenAiApi:
             raise unreadable(_INTERFACE)
         return reply
 
-    async def _complete(self, content: list[dict[str, Any]], limit: str) -> Any:
+    async def _complete(self, content: list[dict[str, Any]], limit: str, most: int) -> Any:
         message: Any = {"role": "user", "content": content}
-        more: dict[str, Any] = {limit: self._settings.max_output_tokens}
+        more: dict[str, Any] = {limit: most}
         if self._settings.reasoning_effort is not None:
             more["reasoning_effort"] = self._settings.reasoning_effort
         return await self._exchange(

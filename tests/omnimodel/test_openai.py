@@ -135,9 +135,10 @@ async def test_a_question_needs_no_picture() -> None:
 
     with Loopback([chat("Hello.")]) as server:
         asked = api(server.url)
-        reply = await asked.ask("Hello?", None, departing)
+        reply = await asked.ask("Hello?", None, departing, 512)
         await asked.close()
     assert (reply.text, reply.problem, len(sent)) == ("Hello.", None, 1)
+    assert server.requests[0].body["max_tokens"] == 512
     assert [part["type"] for part in server.requests[0].body["messages"][0]["content"]] == ["text"]
 
 
