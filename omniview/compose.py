@@ -125,6 +125,10 @@ class Composer:
             chosen.append(self._get(key, "omnimodel", builders[omnimodel]))
         return tuple(chosen)
 
+    def listening(self) -> tuple[str, ...]:
+        """The omnimodels that can be shown clicks and boxes."""
+        return _LISTENING
+
     def prompted(self, task: Task, omnimodel: str) -> Prompted | None:
         """The omnimodel of that name, if it is one that listens to clicks and boxes; else None.
 
@@ -203,4 +207,9 @@ class Composer:
             airlock=Airlock(home(), offline=offline, consent_given=self._consent),
             audit=Audit(home()),
         )
-        return CloudSegmenter(calls, answers=settings.answers)
+        return CloudSegmenter(
+            calls,
+            answers=settings.answers,
+            style=settings.gemini.mask_style,
+            informed=settings.ask.informed,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
@@ -49,6 +50,8 @@ class Provenance:
         cost: price of the call(s).
         currency: ISO 4217 code of `cost`.
         prompt_version: version of the prompt text.
+        prompts: what a person showed the model, in order, in image pixels: clicks by row and column, a box by
+            its edges.
         notes: anything a person should know, e.g. "2 of 17 boxes were out of range and clipped".
     """
 
@@ -65,6 +68,7 @@ class Provenance:
     cost: float | None = None
     currency: str | None = None
     prompt_version: str | None = None
+    prompts: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

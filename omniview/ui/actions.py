@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from PyQt6.QtCore import QObject, QSignalBlocker, Qt, pyqtSignal
@@ -10,6 +10,7 @@ from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QMainWindow, QMenu, QSizePolicy, QToolBar, QWidget
 
 from omniview.io.samples import Sample
+from omniview.ui.prompting import why_not
 from omniview.ui.session import Snapshot
 from omniview.ui.view import LOOKS, Layer
 
@@ -62,20 +63,43 @@ _MENUS: tuple[tuple[str, tuple[tuple[str, str, tuple[str, ...]], ...]], ...] = (
             ("results", "Re&sults", ("F8",)),
         ),
     ),
+    (
+        "&Prompts",
+        (
+            ("prompt", "&Click on the image", ("C",)),
+            (_RULE, "", ()),
+            ("undo", "&Undo", ("Ctrl+Z", "Backspace")),
+            ("redo", "&Redo", ("Ctrl+Shift+Z", "Ctrl+Y")),
+            ("clear_prompts", "C&lear prompts", ("Ctrl+Backspace",)),
+        ),
+    ),
     ("&Models", (("permit", "&Key and consent…", ()), ("withdraw", "&Withdraw consent", ()))),
     ("&Help", (("keys", "&Keys and mouse", ("F1",)), ("about", "&About OmniView", ()))),
 )
-_TOOLS = (("open", "Open"), ("folder", "Folder"), ("fit", "Fit"), ("actual", "1:1"))
+_TOOLS = (("open", "Open"), ("folder", "Folder"), ("fit", "Fit"), ("actual", "1:1"), ("prompt", "Click"))
+_PROMPT_HINT = (
+    "Show the omnimodel what is meant (C): left click for what belongs to it, right click or Alt+click for "
+    "what does not, drag for a box; a click on a mark takes it away. Esc puts the tool down."
+)
 
 
 class Actions(QObject):
-    """All actions of a window, in its menus and its tool bar."""
+    """All actions of a window, in its menus and its tool bar.
+
+    Args:
+        window: the window.
+        samples: the built-in samples, by key.
+        listening: names of the omnimodels that can be shown clicks.
+    """
 
     sample_chosen = pyqtSignal(str)
     layer_chosen = pyqtSignal(object)
 
-    def __init__(self, window: QMainWindow, samples: Mapping[str, Sample]) -> None:
+    def __init__(
+        self, window: QMainWindow, samples: Mapping[str, Sample], listening: Sequence[str] = ()
+    ) -> None:
         super().__init__(window)
+        self._listening = tuple(listening)
         self._actions: dict[str, QAction] = {}
         self._layers: dict[Layer, QAction] = {}
         bar = window.menuBar()
@@ -95,6 +119,7 @@ class Actions(QObject):
             shortcut = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
             action.setToolTip(f"{action.text().replace('&', '')} ({shortcut})")
             self.toolbar.addAction(action)
+        self._actions["prompt"].setCheckable(True)
         gap = QWidget()
         gap.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.toolbar.addWidget(gap)
@@ -113,6 +138,7 @@ class Actions(QObject):
         for layer, action in self._layers.items():
             with QSignalBlocker(action):
                 action.setChecked(new.view.layers[layer].shown)
+        self._show_tool(new)
         there, many = new.image is not None, len(new.series) > 1
         usable = {
             "save": new.case is not None and bool(new.case.predictions),
@@ -121,9 +147,20 @@ class Actions(QObject):
             "reset_window": new.view.window is not None,
             "next_frame": many,
             "previous_frame": many,
+            "undo": bool(new.prompts.past),
+            "redo": bool(new.prompts.future),
+            "clear_prompts": bool(new.prompts.marks),
         }
         for name, usable_now in usable.items():
             self._actions[name].setEnabled(usable_now)
+
+    def _show_tool(self, now: Snapshot) -> None:
+        """Whether the image can be clicked on, and why not."""
+        action, reason = self._actions["prompt"], why_not(now, self._listening)
+        with QSignalBlocker(action):
+            action.setChecked(now.prompting)
+        action.setEnabled(not reason)
+        action.setToolTip(reason or _PROMPT_HINT)
 
     def _add(
         self, menu: QMenu, name: str, text: str, keys: tuple[str, ...], samples: Mapping[str, Sample]

@@ -20,8 +20,11 @@ from PyQt6.QtWidgets import QWidget
 
 from omniview.core.image import UInt8Array
 from omniview.ui.frame import Frame, Picture
+from omniview.ui.image_box import ImageBox
 from omniview.ui.latest import Coalesced
+from omniview.ui.marks import MarksItem, mark_at
 from omniview.ui.overlay import Viewport, paint
+from omniview.ui.prompts import Kind, Mark, Marks
 from omniview.ui.session import Snapshot
 from omniview.ui.theme import CANVAS
 from omniview.ui.view import View
@@ -95,20 +98,6 @@ class _OverlayItem(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no
             painter.drawImage(self._rect, self._image)
 
 
-class _Box(pg.ViewBox):  # type: ignore[misc]  # pyqtgraph has no type information
-    """pyqtgraph's zoom at the cursor and pan; the right button drags the grey window instead of the scale."""
-
-    dragged = pyqtSignal(float, float)
-
-    def mouseDragEvent(self, ev: Any, axis: int | None = None) -> None:
-        if ev.button() == Qt.MouseButton.RightButton:
-            ev.accept()
-            moved = ev.screenPos() - ev.lastScreenPos()
-            self.dragged.emit(float(moved.x()), float(moved.y()))
-        else:
-            super().mouseDragEvent(ev, axis)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Wish:
     """What the layers are drawn from; complete, so that a thread needs nothing else."""
@@ -125,6 +114,10 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
     """(x,y) image pixel under the cursor, or None."""
     window_dragged = pyqtSignal(float, float)
     """(right, down) movement as a fraction: the grey window's width and centre should follow."""
+    marked = pyqtSignal(object)
+    """A Mark that the person made."""
+    unmarked = pyqtSignal(object)
+    """A Mark that the person took away, by a click on it."""
     zoomed = pyqtSignal(float)
     """Device pixels an image pixel."""
 
@@ -134,10 +127,10 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setAcceptDrops(False)  # the window takes drops
-        self._box = _Box(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0)
+        self._box = ImageBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0)
         self.setCentralItem(self._box)
-        self._picture, self._overlay = _PictureItem(), _OverlayItem()
-        for item in (self._picture, self._overlay):
+        self._picture, self._overlay, self._marks = _PictureItem(), _OverlayItem(), MarksItem()
+        for item in (self._picture, self._overlay, self._marks):
             self._box.addItem(item, ignoreBounds=True)
         self._frame: Frame | None = None
         self._view = View()
@@ -149,6 +142,9 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
         self._box.dragged.connect(
             lambda right, down: self.window_dragged.emit(right * _WINDOW_STEP, down * _WINDOW_STEP)
         )
+        self._shown: Marks = ()
+        self._box.clicked.connect(self._clicked)
+        self._box.banded.connect(self._banded)
         self.scene().sigMouseMoved.connect(self._hover)
 
     @property
@@ -163,6 +159,14 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
 
     def apply(self, old: Snapshot, new: Snapshot) -> None:
         """Draw what differs."""
+        if new.prompts.marks is not old.prompts.marks:
+            self._shown = new.prompts.marks
+            self._marks.show_marks(self._shown)
+        if new.prompting != self._box.marking:
+            self._box.marking = new.prompting
+            self._marks.show_band(None)
+            cursor = Qt.CursorShape.CrossCursor if new.prompting else Qt.CursorShape.ArrowCursor
+            self.viewport().setCursor(cursor)
         if new.frame is old.frame and new.view is old.view:
             return
         self._frame, self._view = new.frame, new.view
@@ -255,6 +259,27 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
         x, y = math.floor(point.x()), math.floor(point.y())
         inside = 0 <= y < self._shape[0] and 0 <= x < self._shape[1]
         self.hovered.emit((x, y) if inside else None)
+
+    def _clicked(self, at: QPointF, negative: bool) -> None:
+        if self._shape is None:
+            return
+        known = mark_at(self._shown, at, self.scale_now / self.devicePixelRatioF())
+        if known is not None:
+            self.unmarked.emit(known)
+            return
+        row, column = math.floor(at.y()), math.floor(at.x())
+        if 0 <= row < self._shape[0] and 0 <= column < self._shape[1]:
+            self.marked.emit(Mark(Kind.NEGATIVE if negative else Kind.POSITIVE, (row, column)))
+
+    def _banded(self, band: QRectF, finished: bool) -> None:
+        if self._shape is None:
+            return
+        inside = band.intersected(QRectF(0, 0, self._shape[1], self._shape[0]))
+        self._marks.show_band(None if finished else inside)
+        if finished and not inside.isEmpty():
+            place = (inside.top(), inside.left()), (inside.bottom(), inside.right())
+            edges = (*(math.floor(n) for n in place[0]), *(math.ceil(n) for n in place[1]))
+            self.marked.emit(Mark(Kind.BOX, edges))
 
     def _request(self) -> None:
         """Have the layers drawn for what is on screen, if there are any."""

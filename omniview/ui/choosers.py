@@ -19,6 +19,10 @@ _OMNIMODELS = {
         "Built-in generalist",
         "A small promptable network on this machine, in a cloud model's place",
     ),
+    "sam": (
+        "SAM pair",
+        "An own SAM, MobileSAM, EfficientSAM or SAM 2 export; outlines what the specialist found",
+    ),
     "gemini": ("Gemini (cloud)", "Sends a downscaled picture to Google, after your consent"),
 }
 

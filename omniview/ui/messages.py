@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -22,6 +22,7 @@ __all__ = [
     "number",
     "ran",
     "seconds",
+    "shown",
 ]
 
 DISCLAIMER = "Not a medical device: for research and education only"
@@ -76,6 +77,7 @@ _KINDS: Mapping[str, tuple[str, Level, Action]] = MappingProxyType(
         "MissingKey": ("no key", Level.WARNING, Action.PERMIT),
         "Unreachable": ("unreachable", Level.ERROR, Action.AGAIN),
         "Blocked": ("declined", Level.WARNING, Action.NONE),
+        "OmnimodelError": ("nothing shown", Level.WARNING, Action.NONE),
         "WeightsError": ("no weights", Level.ERROR, Action.NONE),
         "CardError": ("no model", Level.ERROR, Action.NONE),
     }
@@ -140,6 +142,10 @@ def _failed(failure: Failure, offline: bool) -> Badge:
 def ran(prediction: Prediction) -> str:
     """What really ran, in one line: model, place, time, tokens, cost, notes."""
     record = prediction.provenance
+    if record.prompts:  # asked at each click: what counts is how much it was shown, and how quick it was
+        return ", ".join(
+            (prediction.model.split(" (")[0], shown(record.prompts), seconds(prediction.seconds))
+        )
     version = record.model_version or ""
     named = version if version.startswith(prediction.model) else f"{prediction.model} {version}".strip()
     parts = [named]
@@ -160,6 +166,13 @@ def ran(prediction: Prediction) -> str:
     if record.fallback:
         parts.append(record.fallback)
     return ", ".join((*parts, *record.notes))
+
+
+def shown(prompts: Sequence[Mapping[str, object]]) -> str:
+    """What a person showed, in words: `3 clicks`, `1 click and a box`."""
+    clicks = sum(prompt["kind"] != "box" for prompt in prompts)
+    parts = [f"{clicks} click{'s' if clicks > 1 else ''}"] if clicks else []
+    return " and ".join((*parts, *(["a box"] if clicks < len(prompts) else [])))
 
 
 def seconds(value: float) -> str:

@@ -10,15 +10,32 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from omniview.batch.one import Models as BatchModels
+from omniview.core.segmenter import Prompted
+from omniview.core.task import Task
 
 __all__ = ["Models", "Permission", "Wanted"]
 
 
 class Models(BatchModels, Protocol):
-    """Tasks and the models for them. `recognise` and `segmenters` block: call them in a thread."""
+    """Tasks and the models for them.
+
+    `recognise`, `segmenters` and `prompted` block: call them in a thread.
+    """
 
     def omnimodels(self) -> tuple[str, ...]:
         """Names of the omnimodels that can be chosen: `none`, `builtin`, ..."""
+        ...
+
+    def listening(self) -> tuple[str, ...]:
+        """Names of the omnimodels that can be shown clicks and boxes."""
+        ...
+
+    def prompted(self, task: Task, omnimodel: str) -> Prompted | None:
+        """The omnimodel of that name, if it listens to clicks and boxes; else None.
+
+        Raises:
+            OmniViewError: it would listen, but cannot run; why.
+        """
         ...
 
     async def close(self) -> None:

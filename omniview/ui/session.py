@@ -20,6 +20,7 @@ from omniview.core.image import Image
 from omniview.core.task import Task
 from omniview.ui.frame import Frame
 from omniview.ui.messages import Notice
+from omniview.ui.prompts import Prompts
 from omniview.ui.view import View
 
 __all__ = ["Entry", "Question", "Session", "Snapshot", "Stage"]
@@ -103,6 +104,9 @@ class Snapshot:
         stage: how far the work on the image has come.
         began: `time.monotonic()` when the analysis began.
         notice: what a person should know now, or None.
+        prompting: whether clicks on the image are shown to the omnimodel.
+        prompts: what it was shown of this image.
+        asking: whether it is working on an answer to them.
         recent: complete cases of late, newest last, so that going back to one does not ask again.
     """
 
@@ -122,6 +126,9 @@ class Snapshot:
     stage: Stage = Stage.WAITING
     began: float = 0.0
     notice: Notice | None = None
+    prompting: bool = False
+    prompts: Prompts = field(default_factory=Prompts)
+    asking: bool = False
     recent: tuple[tuple[Question, Case], ...] = ()
 
     def question(self, entry: Entry, position: int) -> Question:

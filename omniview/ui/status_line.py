@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel
 from omniview.core.case import Case
 from omniview.core.image import Image
 from omniview.core.prediction import ROLES
-from omniview.ui.messages import DISCLAIMER, ran
+from omniview.ui.messages import DISCLAIMER, ran, shown
 from omniview.ui.panel import Elided
 from omniview.ui.session import Snapshot, Stage
 
@@ -160,7 +160,8 @@ class StatusLine(QFrame):
 
     def apply(self, old: Snapshot, new: Snapshot) -> None:
         """Show what goes on or what ran."""
-        if (new.case, new.stage, new.opening) != (old.case, old.stage, old.opening):
+        watched = ("case", "stage", "opening", "asking")
+        if any(getattr(new, name) != getattr(old, name) for name in watched):
             self._ran.show_text(_status(new))
 
     def text(self) -> str:
@@ -175,6 +176,8 @@ def _status(now: Snapshot) -> str:
         return f"{now.stage.value.capitalize()}…"
     if now.case is None:
         return ""
+    if now.asking and now.prompts.marks:
+        return f"Asking with {shown([mark.to_json() for mark in now.prompts.marks])}…"
     parts = []
     for role in ROLES:
         if (prediction := now.case.prediction(role)) is not None:

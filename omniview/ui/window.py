@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QEvent, QObject, Qt
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPixmap
-from PyQt6.QtWidgets import QFileDialog, QMainWindow, QSplitter, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 
-from omniview.errors import OmniViewError
 from omniview.io.samples import SAMPLES
 from omniview.ui.about import AboutBox, KeysBox
 from omniview.ui.actions import Actions
@@ -21,18 +20,16 @@ from omniview.ui.canvas import Canvas
 from omniview.ui.case_list import CaseList
 from omniview.ui.choosers import Choosers
 from omniview.ui.consent import Consents
-from omniview.ui.drop import Dropped, entries_of, sort_out
-from omniview.ui.file_dialog import ask_paths
 from omniview.ui.frame import whole_window
 from omniview.ui.frame_bar import FrameBar
-from omniview.ui.latest import Latest
 from omniview.ui.layer_keys import LayerKeys
 from omniview.ui.layer_panel import LayerPanel
 from omniview.ui.legend import Legend
-from omniview.ui.messages import Action, Badge, Level, Notice, notice_of
+from omniview.ui.messages import Action, Badge, Level, Notice
 from omniview.ui.model_panel import ModelPanel
 from omniview.ui.models import Models, Permission
 from omniview.ui.notice_bar import NoticeBar
+from omniview.ui.opening import Opening
 from omniview.ui.panel import side
 from omniview.ui.quality_panel import QualityPanel
 from omniview.ui.score_panel import ScorePanel
@@ -63,7 +60,7 @@ class Window(QMainWindow):
         self.session = session
         self.workflow = Workflow(session, models)
         self.closed = asyncio.Event()
-        self._sorting = Latest(self._complain)
+        self._opening = Opening(self, session, self.workflow, self._complain)
         self._consents = Consents(self, session, permission, self.workflow.analyse_again)
         self.canvas = Canvas()
         self.cases, self.choosers = CaseList(), Choosers(models.tasks(), models.omnimodels())
@@ -71,7 +68,7 @@ class Window(QMainWindow):
         self.quality, self.models = QualityPanel(), ModelPanel()
         self.frames, self.readout, self.status = FrameBar(), ReadoutBar(), StatusLine()
         self.legend, self.notice = Legend(self.canvas), NoticeBar(self.canvas)
-        self.actions_ = Actions(self, SAMPLES)
+        self.actions_ = Actions(self, SAMPLES, models.listening())
         self.setWindowTitle("OmniView")
         self.resize(*_START)
         self.setMinimumSize(900, 600)
@@ -88,8 +85,7 @@ class Window(QMainWindow):
 
     def open(self, paths: Sequence[Path], truth: Path | None = None) -> None:
         """Open files and folders; `truth` belongs to the first."""
-        if paths:
-            self._sort(lambda: _with_truth(entries_of(paths), truth))
+        self._opening.open(paths, truth)
 
     def open_sample(self, key: str) -> None:
         """Open a built-in sample, with the others beside it in the case list."""
@@ -102,14 +98,14 @@ class Window(QMainWindow):
 
     async def settle(self) -> None:
         """Wait until all that was asked for is on screen."""
-        for part in (self._sorting, self._consents):
+        for part in (self._opening, self._consents):
             await part.settle()
         await self.workflow.settle()
         await self.canvas.settle()
 
     async def rest(self) -> None:
         """Stop all work; the window may be deleted afterwards."""
-        for part in (self._sorting, self._consents):
+        for part in (self._opening, self._consents):
             await part.close()
         await self.workflow.close()
         await self.canvas.close_down()
@@ -136,8 +132,7 @@ class Window(QMainWindow):
         paths = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
         if paths:
             event.acceptProposedAction()
-            image = self.session.now.image
-            self._sort(lambda: sort_out(paths, image))
+            self._opening.drop(paths)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Keep what lies over the canvas in its place."""
@@ -185,14 +180,16 @@ class Window(QMainWindow):
         self.canvas.hovered.connect(self.readout.show_values)
         self.canvas.zoomed.connect(self.readout.show_zoom)
         self.canvas.window_dragged.connect(self._drag_window)
+        self.canvas.marked.connect(flow.prompting.add)
+        self.canvas.unmarked.connect(flow.prompting.remove)
         self.notice.dismissed.connect(lambda: self.session.update(notice=None))
         self.notice.acted.connect(self._act)
         self.models.acted.connect(self._act_on_badge)
         slots: dict[str, Callable[[], Any]] = {
-            "open": self._ask_images,
-            "folder": self._ask_folder,
-            "truth": self._ask_truth,
-            "save": self._ask_save,
+            "open": self._opening.ask_images,
+            "folder": self._opening.ask_folder,
+            "truth": self._opening.ask_truth,
+            "save": self._opening.ask_save,
             "copy": self._copy,
             "quit": self.close,
             "next": lambda: self._step_case(1),
@@ -202,12 +199,16 @@ class Window(QMainWindow):
             "again": flow.analyse_again,
             "stop": self._stop,
             "filter": self._focus_filter,
+            "prompt": flow.prompting.toggle,
+            "undo": flow.prompting.undo,
+            "redo": flow.prompting.redo,
+            "clear_prompts": flow.prompting.clear,
             "fit": self.canvas.fit,
             "actual": self.canvas.actual_size,
             "zoom_in": self.canvas.zoom,
             "zoom_out": lambda: self.canvas.zoom(0.8),
-            "reset_window": lambda: flow.rewindow(None),
-            "stretch_window": flow.stretch_window,
+            "reset_window": lambda: flow.windowing.change(None),
+            "stretch_window": flow.windowing.stretch,
             "legend": self._toggle_legend,
             "cases": lambda: self.cases.setVisible(not self.cases.isVisible()),
             "results": lambda: self.results.setVisible(not self.results.isVisible()),
@@ -260,7 +261,7 @@ class Window(QMainWindow):
             whole = whole_window(now.image)
             centre, width = now.view.window or whole
             wider = max(width + right * whole[1], whole[1] / 256)
-            self.workflow.rewindow((centre - down * whole[1], wider))
+            self.workflow.windowing.change((centre - down * whole[1], wider))
 
     def _step_case(self, step: int) -> None:
         now = self.session.now
@@ -274,7 +275,9 @@ class Window(QMainWindow):
             self.workflow.show_frame(now.position + step)
 
     def _stop(self) -> None:
-        if self.session.now.notice is not None:
+        if self.session.now.prompting:
+            self.workflow.prompting.leave()
+        elif self.session.now.notice is not None:
             self.session.update(notice=None)
         else:
             self.workflow.cancel()
@@ -305,8 +308,8 @@ class Window(QMainWindow):
             Action.GO_ONLINE: lambda: self.workflow.analyse_again(offline=False),
             Action.PERMIT: lambda: self._consents.ask(explain=True),
             Action.CHOOSE_TASK: self.choosers.ask_task,
-            Action.CHOOSE_TRUTH: self._ask_truth,
-            Action.OPEN: self._ask_images,
+            Action.CHOOSE_TRUTH: self._opening.ask_truth,
+            Action.OPEN: self._opening.ask_images,
         }
         if action in deeds:
             deeds[action]()
@@ -316,47 +319,6 @@ class Window(QMainWindow):
         if not self.session.now.offline:
             self._consents.ask()
 
-    def _ask_images(self) -> None:
-        ask_paths(self, "Open images", QFileDialog.FileMode.ExistingFiles, self.open)
-
-    def _ask_folder(self) -> None:
-        ask_paths(self, "Open a folder of images", QFileDialog.FileMode.Directory, self.open)
-
-    def _ask_truth(self) -> None:
-        ask_paths(
-            self,
-            "Use a mask as ground truth",
-            QFileDialog.FileMode.ExistingFile,
-            lambda p: self.use_truth(p[0]),
-        )
-
-    def _ask_save(self) -> None:
-        ask_paths(
-            self, "Save the masks into", QFileDialog.FileMode.Directory, lambda p: self.workflow.save(p[0])
-        )
-
-    def _sort(self, find: Callable[[], Dropped]) -> None:
-        self._sorting.start(lambda newest: self._take(find, newest))
-
-    def _take(self, find: Callable[[], Dropped], newest: Callable[[], bool]) -> Coroutine[Any, Any, None]:
-        async def work() -> None:
-            try:
-                found = await asyncio.to_thread(find)
-            except OmniViewError as error:
-                self.session.update(notice=notice_of(error, Action.OPEN))
-                return
-            if not newest():
-                return
-            if found.truth is not None:
-                self.use_truth(found.truth)
-            else:
-                self.workflow.open(found.entries)
-                if found.unpaired:
-                    text = f"{len(found.unpaired)} file(s) could not be paired: {found.unpaired[0]}"
-                    self.session.update(notice=Notice(text, level=Level.INFO))
-
-        return work()
-
     def _complain(self, error: BaseException) -> None:
         _log.error("defect", exc_info=error)
         self.session.update(
@@ -364,9 +326,3 @@ class Window(QMainWindow):
                 f"A defect in OmniView ({type(error).__name__}).", "See the log, and report it.", Level.ERROR
             )
         )
-
-
-def _with_truth(found: Dropped, truth: Path | None) -> Dropped:
-    if truth is None:
-        return found
-    return replace(found, entries=(replace(found.entries[0], truth=truth), *found.entries[1:]))

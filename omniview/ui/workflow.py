@@ -14,29 +14,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from omniview.analyse import FUSED, analyse, with_truth
+from omniview.analyse import FUSED, analyse
 from omniview.batch.one import AUTO
 from omniview.core.case import Case, Truth
-from omniview.core.image import Image, Modality
+from omniview.core.image import Image
 from omniview.core.task import Task
-from omniview.errors import OmniViewError, SizeMismatch
-from omniview.io.kinds import stem_of
-from omniview.io.pair import find_truth
-from omniview.io.read import read_truth
+from omniview.errors import OmniViewError
 from omniview.io.samples import SAMPLES
-from omniview.ui.frame import QUICK, Frame, Picture, picture, prepare, stretched_window
+from omniview.ui.frame import Frame, Picture, picture, prepare
 from omniview.ui.latest import Coalesced, Latest
 from omniview.ui.loading import load
 from omniview.ui.messages import Action, Level, Notice, notice_of
 from omniview.ui.models import Models
+from omniview.ui.prompting import Prompting
+from omniview.ui.saving import save
 from omniview.ui.session import Entry, Session, Stage
+from omniview.ui.truths import Truths
+from omniview.ui.windowing import Windowing
 
 __all__ = ["Workflow"]
 
 _log = logging.getLogger(__name__)
-_DIM = 128  # brightest 8-bit value of an image that looks black on the screen
 _REST_S = 0.25  # a person who still turns through frames is not waiting for masks
 
 
@@ -62,7 +60,9 @@ class Workflow:
         self._latest = Latest(self._defect)
         self._writing = Latest(self._defect)
         self._drawing = Coalesced(self._draw, self._defect)
-        self._windowing = Coalesced(self._window, self._defect)
+        self.windowing = Windowing(session, self._defect)
+        self._truths = Truths(session, self._show, self._restart)
+        self.prompting = Prompting(session, models, self._show, self._latest.settle, self._defect)
         self._at: int | None = None  # the entry that the newest work is about
 
     def open(self, entries: Sequence[Entry], index: int = 0) -> None:
@@ -91,24 +91,11 @@ class Workflow:
 
     def use_truth(self, path: Path) -> None:
         """Score the case on screen against the mask in `path`."""
-        self._writing.start(lambda newest: self._use_truth(path, newest))
+        self._writing.start(lambda newest: self._truths.use(path, newest))
 
     def save(self, folder: Path) -> None:
         """Write the masks of the case on screen, and a record of what made them, into `folder`."""
-        self._writing.start(lambda newest: self._save(folder, newest))
-
-    def rewindow(self, window: tuple[float, float] | None) -> None:
-        """Look at the image through another grey window (centre, width); None for its own."""
-        now = self._session.now
-        self._session.update(view=replace(now.view, window=window))
-        if now.image is not None:
-            self._windowing.ask((now.image, window))
-
-    def stretch_window(self) -> None:
-        """Look at the image through a window that its own values fill."""
-        image = self._session.now.image
-        if image is not None:
-            self.rewindow(stretched_window(image))
+        self._writing.start(lambda _newest: save(self._session, folder))
 
     def cancel(self) -> None:
         """Stop the analysis; what has arrived stays."""
@@ -119,12 +106,12 @@ class Workflow:
 
     async def settle(self) -> None:
         """Wait until everything asked for is done and prepared for the screen."""
-        for part in (self._latest, self._writing, self._drawing, self._windowing):
+        for part in (self._latest, self.prompting, self._writing, self._drawing, self.windowing):
             await part.settle()
 
     async def close(self) -> None:
         """Stop everything. The models are closed by whoever brought them."""
-        for part in (self._latest, self._writing, self._drawing, self._windowing):
+        for part in (self._latest, self.prompting, self._writing, self._drawing, self.windowing):
             await part.close()
 
     def _restart(self) -> None:
@@ -173,6 +160,7 @@ class Workflow:
             self._keep(error, Action.OPEN)
             return
         image = loaded.image
+        self.prompting.forget()
         session.update(
             **_fresh(image, loaded.picture),
             series=loaded.series,
@@ -182,8 +170,7 @@ class Workflow:
             recognised=None,
             view=replace(session.now.view, window=None),
         )
-        if max(image.shape) > QUICK:
-            self._windowing.ask((image, None))
+        self.windowing.refine(image)
         if known is not None:
             await self._show_again(known, index, newest)
         else:
@@ -195,9 +182,9 @@ class Workflow:
         if task is None:
             self._session.update_entry(index, stage=Stage.ASKING)
             return
-        self._brighten(image, task)
+        self.windowing.brighten(image, task)
         if self._session.now.truth is None:
-            await self._find_truth(image, task, entry)
+            await self._truths.find(image, task, entry)
         await self._analyse(image, task, index, newest)
 
     async def _turn(self, index: int, position: int, newest: Callable[[], bool]) -> None:
@@ -209,6 +196,7 @@ class Workflow:
         except OmniViewError as error:
             self._keep(error, Action.NONE)
             return
+        self.prompting.forget()
         self._session.update(**_fresh(image, shown), truth=None)
         if known is not None:
             await self._show_again(known, index, newest)
@@ -220,7 +208,7 @@ class Workflow:
         """Put a case of late on the screen without asking the models again."""
         recognised = case.task if self._session.now.task == AUTO else None
         self._session.update(truth=case.truth, recognised=recognised)
-        self._drawing.ask(_Drawn(case, newest))
+        self._show(case, newest)
         await self._drawing.settle()
         self._finish(case, index)
 
@@ -249,33 +237,10 @@ class Workflow:
             )
         return task
 
-    def _brighten(self, image: Image, task: Task) -> None:
-        """Open a dark fluorescence image stretched, as microscopists expect; the models see it as it is."""
-        dim = image.pixels.dtype == np.uint8 and image.pixels.shape[2] == 1
-        if dim and task.modality is Modality.MICROSCOPY and self._session.now.view.window is None:
-            centre, width = stretched_window(image)
-            if centre + width / 2 < _DIM:
-                self.rewindow((centre, width))
-
-    async def _find_truth(self, image: Image, task: Task, entry: Entry) -> None:
-        """Read the reference that belongs to the entry, if there is one."""
-        if entry.path is None:
-            return
-        path = entry.truth or await asyncio.to_thread(find_truth, entry.path)
-        if path is None:
-            return
-        try:
-            truth = await asyncio.to_thread(read_truth, path, image, len(task.labels))
-        except OmniViewError as error:
-            self._session.update(notice=notice_of(error, Action.CHOOSE_TRUTH))
-        else:
-            self._session.update(truth=truth)
-            if truth.notes:
-                self._session.update(notice=Notice(" ".join(truth.notes), level=Level.INFO))
-
     async def _analyse(self, image: Image, task: Task, index: int, newest: Callable[[], bool]) -> None:
         session = self._session
         now = session.now
+        self.prompting.forget()
         session.update(stage=Stage.LOADING, began=time.monotonic())
         session.update_entry(index, stage=Stage.ANALYSING)
         try:
@@ -286,7 +251,7 @@ class Workflow:
                 task,
                 segmenters,
                 truth=_fitting(now.truth, task),
-                on_update=lambda case: self._drawing.ask(_Drawn(case, newest)),
+                on_update=lambda case: self._show(case, newest),
             )
         except OmniViewError as error:
             session.update(stage=Stage.FAILED, notice=notice_of(error, Action.AGAIN))
@@ -305,6 +270,10 @@ class Workflow:
         self._session.update(stage=stage)
         self._session.update_entry(index, stage=stage, dice=dice, note=note)
 
+    def _show(self, case: Case, newest: Callable[[], bool]) -> None:
+        """Put `case` on the screen, if by then it still may be."""
+        self._drawing.ask(_Drawn(case, newest))
+
     async def _draw(self, drawn: _Drawn) -> None:
         """Prepare a case in a thread, then put case and frame on the screen together."""
         now = self._session.now
@@ -315,60 +284,6 @@ class Workflow:
         if drawn.newest() and drawn.case.image is now.image and now.frame is not None:
             # the picture may have been replaced meanwhile: only the layers are new
             self._session.update(case=drawn.case, frame=replace(frame, picture=now.frame.picture))
-
-    async def _window(self, request: tuple[Image, tuple[float, float] | None]) -> None:
-        image, window = request
-        for quick in (True, False):
-            if not quick and (max(image.shape) <= QUICK or self._windowing.waiting):
-                return
-            shown = await asyncio.to_thread(picture, image, window, quick)
-            now = self._session.now
-            if now.image is not image or now.frame is None:
-                return
-            self._session.update(frame=replace(now.frame, picture=shown))
-
-    async def _use_truth(self, path: Path, newest: Callable[[], bool]) -> None:
-        now = self._session.now
-        if now.image is None:
-            return
-        labels = len(now.case.task.labels) if now.case is not None else 1
-        try:
-            truth = await asyncio.to_thread(read_truth, path, now.image, labels)
-            case = None if now.case is None else await asyncio.to_thread(with_truth, now.case, truth)
-        except OmniViewError as error:
-            action = Action.CHOOSE_TRUTH if isinstance(error, SizeMismatch) else Action.NONE
-            self._session.update(notice=notice_of(error, action))
-            return
-        if self._session.now.image is not now.image or now.current is None:
-            return
-        notes = Notice(" ".join(truth.notes), level=Level.INFO) if truth.notes else None
-        self._session.update(truth=truth, notice=notes)
-        self._session.update_entry(now.current, truth=path)
-        if self._session.now.case is not now.case:
-            self._restart()  # results came meanwhile: they want the new reference too
-        elif case is not None:
-            dice = case.scores.get(FUSED, {}).get("dice")
-            self._session.update_entry(now.current, dice=dice)
-            self._drawing.ask(_Drawn(case, newest))
-            if case.pending:
-                self._restart()
-
-    async def _save(self, folder: Path, _newest: Callable[[], bool]) -> None:
-        from omniview.batch.results import write_case
-
-        now = self._session.now
-        if now.case is None or not now.case.predictions:
-            self._session.update(notice=Notice("There are no masks to save yet.", "Wait for the analysis."))
-            return
-        image = now.case.image
-        # frames of one clip must not write over each other
-        stem = stem_of(image.name) + ("" if image.frame is None else f".frame{image.frame}")
-        try:
-            await asyncio.to_thread(write_case, now.case, folder, stem)
-        except OmniViewError as error:
-            self._session.update(notice=notice_of(error))
-        else:
-            self._session.update(notice=Notice(f"Masks of {stem} saved in {folder}.", level=Level.GOOD))
 
     def _keep(self, error: OmniViewError, action: Action) -> None:
         """Say what could not be opened; what is on screen stays."""

@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import QApplication, QWidget
 from omniview.core.case import Case
 from omniview.core.image import Array, Image
 from omniview.core.prediction import Prediction, Quality
-from omniview.core.segmenter import Segmenter
+from omniview.core.segmenter import Prompted, Segmenter
 from omniview.core.task import TASKS, Task
 from omniview.ui.session import Snapshot
 from omniview.ui.window import Window
@@ -71,6 +71,14 @@ class OtsuModels:
         """The parts, without the omnimodel where none is wanted."""
         self.asked.append((task.name, omnimodel, offline))
         return tuple(p for p in self.parts if p.role == "specialist" or omnimodel != "none")
+
+    def listening(self) -> tuple[str, ...]:
+        """None: a threshold knows no clicks."""
+        return ()
+
+    def prompted(self, task: Task, omnimodel: str) -> Prompted | None:
+        """None, as it listens to nobody."""
+        return None
 
     async def close(self) -> None:
         """Remember that it was closed."""

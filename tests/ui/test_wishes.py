@@ -79,9 +79,9 @@ def test_wishes_on_an_empty_window_do_nothing(run: Run, desk: Desk, blob: Path) 
 
     async def work() -> None:
         desk.window.use_truth(blob)
-        desk.window.workflow.stretch_window()
+        desk.window.workflow.windowing.stretch()
         desk.window.workflow.show_frame(1)
-        desk.window.workflow.rewindow((10.0, 5.0))
+        desk.window.workflow.windowing.change((10.0, 5.0))
         desk.window.workflow.analyse_again()
         await desk.window.settle()
         assert desk.now.case is None

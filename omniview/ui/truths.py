@@ -1,0 +1,77 @@
+"""The reference of the case on screen: found beside its image, or chosen by the person."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from omniview.analyse import FUSED, with_truth
+from omniview.core.case import Case
+from omniview.core.image import Image
+from omniview.core.task import Task
+from omniview.errors import OmniViewError, SizeMismatch
+from omniview.io.pair import find_truth
+from omniview.io.read import read_truth
+from omniview.ui.messages import Action, Level, Notice, notice_of
+from omniview.ui.session import Entry, Session
+
+__all__ = ["Truths"]
+
+
+class Truths:
+    """Reads references.
+
+    Args:
+        session: what the window shows.
+        show: puts a case, scored anew, on the screen.
+        again: analyses the image on screen anew, for results that are still to come.
+    """
+
+    def __init__(
+        self, session: Session, show: Callable[[Case, Callable[[], bool]], None], again: Callable[[], None]
+    ) -> None:
+        self._session, self._show, self._again = session, show, again
+
+    async def find(self, image: Image, task: Task, entry: Entry) -> None:
+        """Read the reference that belongs to `entry`, if there is one."""
+        if entry.path is None:
+            return
+        path = entry.truth or await asyncio.to_thread(find_truth, entry.path)
+        if path is None:
+            return
+        try:
+            truth = await asyncio.to_thread(read_truth, path, image, len(task.labels))
+        except OmniViewError as error:
+            self._session.update(notice=notice_of(error, Action.CHOOSE_TRUTH))
+        else:
+            self._session.update(truth=truth)
+            if truth.notes:
+                self._session.update(notice=Notice(" ".join(truth.notes), level=Level.INFO))
+
+    async def use(self, path: Path, newest: Callable[[], bool]) -> None:
+        """Score the case on screen against the mask in `path`."""
+        now = self._session.now
+        if now.image is None:
+            return
+        labels = len(now.case.task.labels) if now.case is not None else 1
+        try:
+            truth = await asyncio.to_thread(read_truth, path, now.image, labels)
+            case = None if now.case is None else await asyncio.to_thread(with_truth, now.case, truth)
+        except OmniViewError as error:
+            action = Action.CHOOSE_TRUTH if isinstance(error, SizeMismatch) else Action.NONE
+            self._session.update(notice=notice_of(error, action))
+            return
+        if self._session.now.image is not now.image or now.current is None:
+            return
+        notes = Notice(" ".join(truth.notes), level=Level.INFO) if truth.notes else None
+        self._session.update(truth=truth, notice=notes)
+        self._session.update_entry(now.current, truth=path)
+        if self._session.now.case is not now.case:
+            self._again()  # results came meanwhile: they want the new reference too
+        elif case is not None:
+            dice = case.scores.get(FUSED, {}).get("dice")
+            self._session.update_entry(now.current, dice=dice)
+            self._show(case, newest)
+            if case.pending:
+                self._again()
