@@ -23,9 +23,9 @@ from typing import BinaryIO
 from omniview.batch.work import Done, Work, done_without
 from omniview.errors import OmniViewError
 
-__all__ = ["Processes", "main"]
+__all__ = ["AHEAD", "Processes", "main"]
 
-_AHEAD = 3
+AHEAD = 3
 """Cases given to one worker at once: one to read, one to infer, one to score."""
 _START = "from omniview.batch.processes import main; main()"
 _READY = -1
@@ -48,7 +48,7 @@ class Processes:
     """
 
     def __init__(self, jobs: int, asking: int = 0) -> None:
-        self.capacity = jobs * (_AHEAD + asking)
+        self.capacity = jobs * (AHEAD + asking)
         self._workers: list[_Worker | None] = [None] * jobs
         self._alone = asyncio.Lock()
 

@@ -44,6 +44,10 @@ def score(
     limit: Annotated[int | None, typer.Option(min=1, help="only the first so many images")] = None,
     masks: Annotated[bool, typer.Option("--masks", help="also write every mask")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="worker processes")] = 1,
+    scheduler: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS|local|slurm|...", help="work on a Dask cluster, with --jobs workers"),
+    ] = "",
     resume: Annotated[
         Literal["no", "yes", "anyway"],
         typer.Option(
@@ -79,6 +83,7 @@ def score(
                 limit=limit,
                 masks=masks,
                 jobs=jobs,
+                scheduler=scheduler,
                 resume=resume,
                 consent=consent,
                 settings=settings,

@@ -1,0 +1,115 @@
+"""A Dask cluster gives the rows that one process gives, whatever becomes of its workers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from omniview.errors import SettingsError
+from omniview.scoring import Plan, plan
+from omniview.settings import Settings
+from tests.networks import write_specialist
+
+pytest.importorskip("distributed", reason="the extra omniview[cluster] is not installed")
+
+CASES = 24
+
+
+@pytest.fixture
+def folder(tmp_path: Path, own_home: Path) -> Path:
+    """Discs of several sizes with their truths, one image broken; a tiny network of the user's own."""
+    write_specialist(own_home / "models")
+    images, masks = tmp_path / "set" / "images", tmp_path / "set" / "masks"
+    images.mkdir(parents=True)
+    masks.mkdir()
+    for number in range(CASES):
+        pixels, truth = np.full((64, 64, 3), 30, np.uint8), np.zeros((64, 64), np.uint8)
+        cv2.circle(pixels, (30, 32), 6 + number, (220, 210, 200), -1)
+        cv2.circle(truth, (31, 32), 6 + number, 255, -1)
+        cv2.imwrite(str(images / f"c{number:02d}.png"), pixels)
+        cv2.imwrite(str(masks / f"c{number:02d}.png"), truth)
+    (images / "c07.png").write_bytes(b"\x89PNG broken")
+    return tmp_path / "set"
+
+
+def score_with(planned: Plan, out: Path) -> None:
+    """Score in this process."""
+
+    async def work() -> None:
+        await planned.run(out).go()
+
+    asyncio.run(work())
+
+
+_KILLING = """
+import asyncio, multiprocessing, os, signal, sys
+from pathlib import Path
+from omniview.scoring import plan
+from omniview.settings import Settings
+
+folder, out = map(Path, sys.argv[1:])
+killed = []
+
+def kill_one(progress):
+    if progress.totals.finished == 6 and not killed:
+        killed.append(next(c.pid for c in multiprocessing.active_children()))
+        os.kill(killed[0], signal.SIGKILL)
+
+async def main():
+    planned = plan(folder, Settings(omnimodel="none", views=1), task="polyp")
+    return await planned.run(out, jobs=2, scheduler="local", on_progress=kill_one).go()
+
+if __name__ == "__main__":
+    assert not asyncio.run(main()).incomplete
+    print(len(killed))
+"""
+
+
+def test_a_killed_worker_changes_no_row(folder: Path, tmp_path: Path) -> None:
+    """A worker is killed in the middle; the other does its cases; the table is that of the local run.
+
+    In a process of its own, since Dask keeps threads and coroutines for the life of one.
+    """
+    planned = plan(folder, Settings(omnimodel="none", views=1), task="polyp")
+    score_with(planned, tmp_path / "one")
+    script = tmp_path / "killing.py"
+    script.write_text(_KILLING)
+    told = subprocess.run(
+        [sys.executable, str(script), str(folder), str(tmp_path / "many")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert (told.returncode, told.stdout.strip()) == (0, "1"), told.stderr
+    for name in ("cases.csv", "summary.json"):
+        assert (tmp_path / "many" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+
+
+def test_a_scheduler_that_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:
+    """A wrong address ends in a message with the next step, and not in a row for each case."""
+    arguments = ["score", folder, "--out", tmp_path / "out", "--task", "polyp", "--omnimodel", "none"]
+    told = subprocess.run(
+        [sys.executable, "-m", "omniview", *map(str, arguments), "--scheduler", "tcp://127.0.0.1:9"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 2
+    assert "cannot be reached" in told.stderr
+    assert "--jobs" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_offline_and_a_cluster_exclude_each_other(folder: Path, tmp_path: Path) -> None:
+    """Offline opens no socket, not even to this machine's own workers."""
+    planned = plan(folder, Settings(omnimodel="none", offline=True), task="polyp")
+    with pytest.raises(SettingsError, match="socket"):
+        planned.run(tmp_path / "out", scheduler="local")
