@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from omniview.errors import OutputError, SettingsError
 
@@ -66,8 +66,6 @@ class GeminiSettings(_Frozen):
         thinking_budget: for models of the 2.5 family, in tokens; 0 turns thinking off.
         max_side: longer side in pixels of the picture that is sent.
         max_output_tokens: limit of one answer; too small a limit truncates masks.
-        price_in: US dollars per million tokens sent, or None if unknown.
-        price_out: US dollars per million tokens received, or None if unknown.
     """
 
     model: str = "gemini-3-flash-preview"
@@ -79,8 +77,16 @@ class GeminiSettings(_Frozen):
     thinking_budget: int | None = Field(default=None, ge=-1)
     max_side: int = Field(default=1024, ge=64, le=4096)
     max_output_tokens: int = Field(default=32768, ge=256)
-    price_in: float | None = Field(default=None, ge=0)
-    price_out: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prices_have_moved(cls, values: Any) -> Any:
+        if isinstance(values, dict) and {"price_in", "price_out"} & values.keys():
+            raise ValueError(
+                "price_in and price_out are in prices.toml beside this file now, as [[model]] with match, in "
+                "and out"
+            )
+        return values
 
     @field_validator("thinking_budget")
     @classmethod
@@ -132,10 +138,12 @@ class AskSettings(_Frozen):
     Attributes:
         when: for every case; only for those whose predicted Dice of the specialist is below `below`; never.
         below: predicted Dice in [0,1].
+        informed: show it what the specialist found; its agreement then says nothing about quality.
     """
 
     when: Literal["always", "doubtful", "never"] = "always"
     below: float = Field(default=0.75, ge=0, le=1)
+    informed: bool = False
 
 
 class BudgetSettings(_Frozen):

@@ -32,6 +32,7 @@ def test_defaults_without_a_file() -> None:
         ("typo = 1", "typo"),
         ("answers = ", "cannot be read"),
         ('[gemini]\nthinking_level = "low"\nthinking_budget = 1', "gemini.thinking_budget"),
+        ("[gemini]\nprice_in = 0.5", "prices.toml"),
     ],
 )
 def test_a_bad_value_is_named(own_home: Path, text: str, named: str) -> None:

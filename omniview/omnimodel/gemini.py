@@ -1,10 +1,8 @@
-"""Gemini behind the provider-neutral `Calls` and `CloudSegmenter`: its address, its key, its prices."""
+"""Gemini behind the provider-neutral `Calls` and `CloudSegmenter`: its address and its key."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from omniview.omnimodel.airlock import Airlock
 from omniview.omnimodel.audit import Audit
@@ -38,15 +36,13 @@ def gemini_calls(
         key: gives the API key or None; asked in a thread, and anew after a key was rejected.
         airlock: decides what may leave, and encodes it.
         audit: keeps the record.
-        prices: what models cost; the settings' own price goes before.
+        prices: what models cost.
         purse: what may be spent.
         answers: what was paid for already.
         circuit: the endpoint's, unless another one is wanted.
         first_pause_s: mean pause before a failed request is repeated.
     """
     endpoint = settings.base_url or GOOGLE
-    if settings.price_in is not None and settings.price_out is not None:
-        prices = _Own(settings.price_in, settings.price_out)
 
     def build() -> Api:
         # imported here: the SDK takes half a second
@@ -74,27 +70,3 @@ def gemini_calls(
         purse=purse,
         answers=answers,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Own:
-    """The price that the settings name for their model, US dollars per million tokens."""
-
-    price_in: float
-    price_out: float
-    currency: str = "USD"
-
-    def cost(self, model: str, tokens_in: int, tokens_out: int) -> float | None:
-        return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
-
-    def estimate(
-        self, model: str, question: str, size: tuple[int, int] | None, max_output_tokens: int
-    ) -> float | None:
-        # never too little: words have more than two letters, and tiles of 768 pixels cost 258 tokens each
-        tiles = 0 if size is None else math.ceil(size[0] / 768) * math.ceil(size[1] / 768)
-        return self.cost(model, len(question) // 2 + 300 * (tiles + 1), max_output_tokens)
-
-    def affordable(
-        self, model: str, question: str, size: tuple[int, int] | None, amount: float
-    ) -> int | None:
-        return None

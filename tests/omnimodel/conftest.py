@@ -16,6 +16,7 @@ from omniview.omnimodel.audit import Audit
 from omniview.omnimodel.circuit import Circuit
 from omniview.omnimodel.gemini import gemini_calls
 from omniview.omnimodel.openai import openai_calls
+from omniview.omnimodel.reply import Answers, Prices, Purse
 from omniview.settings import GeminiSettings, OpenAiSettings
 
 CANARY = "AIzaCANARY-key_0123456789abcdefghijklm"
@@ -35,6 +36,9 @@ def segmenter(tmp_path: Path) -> Segment:
         agreed: float | None = None,
         informed: bool = False,
         circuit: Circuit | None = None,
+        prices: Prices | None = None,
+        purse: Purse | None = None,
+        kept: Answers | None = None,
         **settings: Any,
     ) -> CloudSegmenter:
         chosen = GeminiSettings(base_url=url, **{"model": "gemini-test", "timeout_s": 10, **settings})
@@ -43,6 +47,9 @@ def segmenter(tmp_path: Path) -> Segment:
             lambda: CANARY,
             airlock=Airlock(tmp_path, offline=False),
             audit=Audit(tmp_path),
+            prices=prices,
+            purse=purse,
+            answers=kept,
             circuit=circuit or Circuit(),
             first_pause_s=0.01,
         )

@@ -23,6 +23,7 @@ from omniview.omnimodel.answers import decode
 from omniview.omnimodel.asking import CloudSegmenter
 from omniview.omnimodel.audit import Audit, verify
 from omniview.omnimodel.gemini import gemini_calls
+from omniview.omnimodel.prices import PriceTable
 from omniview.settings import GeminiSettings
 from tests.omnimodel.conftest import Segment
 from tests.omnimodel.forms import boxed, entry, png64
@@ -74,9 +75,13 @@ async def test_one_answer_is_the_mask_itself(shared: Path, segmenter: Segment) -
 
 async def test_what_is_sent(segmenter: Segment, image: Image, tmp_path: Path) -> None:
     """The picture as it is, the question for the task, the settings; model, tokens and cost come back."""
+    (tmp_path / "prices.toml").write_text(
+        'schema = 1\n[[model]]\nmatch = ["gemini-test"]\nin = 2\nout = 10\nas_of = 2026-11-22\n'
+    )
+    prices = PriceTable.load(tmp_path)
     with Loopback([answer(json.dumps([boxed()]))]) as server:
         omnimodel = segmenter(
-            server.url, thinking_budget=0, max_output_tokens=999, api_version="v1", price_in=2, price_out=10
+            server.url, thinking_budget=0, max_output_tokens=999, api_version="v1", prices=prices
         )
         assert isinstance(omnimodel, Segmenter)
         assert (omnimodel.name, omnimodel.role) == ("gemini-test", "omnimodel")
@@ -96,7 +101,7 @@ async def test_what_is_sent(segmenter: Segment, image: Image, tmp_path: Path) ->
     assert provenance.model_version == VERSION
     assert (provenance.tokens_in, provenance.tokens_out) == (300, 250)
     assert provenance.cost == pytest.approx((300 * 2 + 250 * 10) / 1e6)
-    assert (provenance.currency, provenance.prompt_version) == ("USD", "1")
+    assert (provenance.currency, provenance.prompt_version) == ("USD", "2-png")
     first, last = await audited(tmp_path)
     assert (first["event"], first["endpoint"], first["consent"]) == ("sent", server.url, "loopback")
     assert first["bytes"] == len(request.picture[1])
