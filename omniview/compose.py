@@ -16,6 +16,7 @@ from threading import Lock
 from typing import get_args
 
 from omniview import resources
+from omniview.core.asking import AskPolicy
 from omniview.core.image import Image
 from omniview.core.prediction import Prediction, Role
 from omniview.core.recognise import Recogniser
@@ -28,7 +29,11 @@ from omniview.inference.worker import InferenceThread
 from omniview.omnimodel.airlock import Airlock
 from omniview.omnimodel.asking import CloudSegmenter
 from omniview.omnimodel.audit import Audit
+from omniview.omnimodel.budget import Budget, Caps
+from omniview.omnimodel.cache import AnswerCache
 from omniview.omnimodel.gemini import gemini_calls
+from omniview.omnimodel.ledger import Spent
+from omniview.omnimodel.prices import PriceTable
 from omniview.omnimodel.promptable import BuiltinGeneralist
 from omniview.omnimodel.sam import SamSegmenter
 from omniview.settings import Omnimodel, Settings, api_key, home
@@ -36,6 +41,8 @@ from omniview.specialists.onnx_specialist import OnnxSpecialist
 
 __all__ = ["Composer", "Unavailable", "model_folders"]
 
+_OUTSIDE = ("gemini", "openai")
+"""Omnimodels that may cost money and see pixels outside of this machine."""
 _LISTENING = ("builtin", "sam")
 """Omnimodels that run here and answer to clicks: offline or not is the same to them."""
 
@@ -47,11 +54,19 @@ def model_folders() -> tuple[Path, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """A model that cannot run, with the reason: asked for a mask, it raises that."""
+    """A model that cannot run, with the reason: asked for a mask, it raises that.
+
+    Attributes:
+        name: its name.
+        role: which side of the fusion it would take.
+        error: the reason.
+        asks_outside: whether the person's rule about asking applies to it, as if it could run.
+    """
 
     name: str
     role: Role
     error: OmniViewError
+    asks_outside: bool = False
 
     async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
         """Raise the reason."""
@@ -67,11 +82,14 @@ class Composer:
     Args:
         settings: what the person has chosen.
         consent: whether `--consent` was given, so that pixels may leave for this session.
+        session: a name that composers give which share one session's spending cap, as the workers of a batch
+            do; None: a session of its own.
     """
 
-    def __init__(self, settings: Settings, *, consent: bool = False) -> None:
+    def __init__(self, settings: Settings, *, consent: bool = False, session: str | None = None) -> None:
         self._settings = settings
         self._consent = consent
+        self._budget = Budget(home(), _caps(settings), session=session)
         self._thread = InferenceThread()
         self._built: dict[tuple[str, ...], Segmenter] = {}
         self._retired: list[Segmenter] = []
@@ -83,8 +101,22 @@ class Composer:
         """Build segmenters as `settings` say from now on; what is at work ends as it began."""
         with self._lock:
             self._settings = settings
+            self._budget.caps = _caps(settings)
             self._retired += self._built.values()
             self._built = {}
+
+    def policy(self) -> AskPolicy:
+        """When an omnimodel outside of this machine is asked at all."""
+        ask = self._settings.ask
+        return AskPolicy(ask.when, ask.below)
+
+    def spent(self) -> Spent:
+        """What omnimodels have cost so far. Blocks for a moment.
+
+        Raises:
+            OutputError: the record of it cannot be read.
+        """
+        return self._budget.spent()
 
     def tasks(self) -> Mapping[str, Task]:
         """The tasks that can be chosen."""
@@ -155,7 +187,8 @@ class Composer:
                 try:
                     self._built[key] = build()
                 except OmniViewError as error:
-                    return Unavailable(key[-1] if role == "specialist" else key[0], role, error)
+                    name = key[-1] if role == "specialist" else key[0]
+                    return Unavailable(name, role, error, asks_outside=name in _OUTSIDE)
             return self._built[key]
 
     def _find(self, matches: Callable[[Card], bool], what: str) -> Card:
@@ -206,6 +239,9 @@ class Composer:
             partial(api_key, "gemini"),
             airlock=Airlock(home(), offline=offline, consent_given=self._consent),
             audit=Audit(home()),
+            prices=PriceTable.load(home()),
+            purse=self._budget,
+            answers=AnswerCache(home(), settings.cache_mb) if settings.cache_mb else None,
         )
         return CloudSegmenter(
             calls,
@@ -213,3 +249,7 @@ class Composer:
             style=settings.gemini.mask_style,
             informed=settings.ask.informed,
         )
+
+
+def _caps(settings: Settings) -> Caps:
+    return Caps(settings.budget.session, settings.budget.daily)
