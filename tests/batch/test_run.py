@@ -5,96 +5,60 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from omniview.batch.one import Question
-from omniview.batch.rows import Row
-from omniview.batch.run import score_pairs
 from omniview.core.image import Image
 from omniview.core.metrics import METRICS
 from omniview.core.prediction import Prediction
 from omniview.core.segmenter import Segmenter
-from omniview.core.task import TASKS, Task
-from omniview.errors import OutputError, SettingsError, Unreachable
-from omniview.io.pair import pair_folder
+from omniview.core.task import Task
+from omniview.errors import OutputError, Unreachable
+from tests.batch.otsu import Notes, OtsuModels, a_run, write_set
 from tests.fakes import OtsuSegmenter
-
-
-class Models:
-    """An Otsu specialist, and an omnimodel that is down for images whose name says so."""
-
-    def tasks(self) -> Mapping[str, Task]:
-        """The built-in tasks."""
-        return TASKS
-
-    def recognise(self, image: Image) -> Task | None:
-        """Never clear."""
-        return None
-
-    def segmenters(self, task: Task, omnimodel: str, offline: bool) -> tuple[Segmenter, ...]:
-        """One or two segmenters."""
-        dead = OtsuSegmenter("cloud", role="omnimodel", error=Unreachable("Down."))
-        return (OtsuSegmenter("own"),) if omnimodel == "none" else (OtsuSegmenter("own"), dead)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Twelve good cases with squares of different sizes, and one broken image among them."""
-    images, masks = tmp_path / "set" / "images", tmp_path / "set" / "masks"
-    images.mkdir(parents=True)
-    masks.mkdir()
-    rng = np.random.default_rng(3)
-    for index in range(12):
-        pixels = np.zeros((40, 40), np.uint8)
-        y, x = rng.integers(2, 20, 2)
-        pixels[y : y + 10, x : x + 12] = 200
-        cv2.imwrite(str(images / f"case{index:02d}.png"), pixels)
-        truth = np.zeros_like(pixels)
-        truth[y : y + 10, x : x + 10] = 255
-        cv2.imwrite(str(masks / f"case{index:02d}.png"), truth)
-    (images / "case05.png").write_bytes(b"\x89PNG broken")
-    return tmp_path / "set"
+    """Twelve cases."""
+    return write_set(tmp_path / "set")
 
 
-def _loaded(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def loaded(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """A mask file."""
     pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     assert pixels is not None, path
     return np.asarray(pixels > 0)
 
 
-def _rows(out: Path) -> list[dict[str, str]]:
+def rows_in(out: Path) -> list[dict[str, str]]:
+    """The lines of cases.csv."""
     with (out / "cases.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 async def test_every_case_is_a_row_and_scores_are_right(folder: Path, tmp_path: Path) -> None:
-    """Dice equals a recomputation from the written masks; the broken image has its reason; order is kept."""
-    out = tmp_path / "out"
-    seen: list[int] = []
-    pairs = pair_folder(folder).pairs
-
-    def watch(index: int, rows: Sequence[Row]) -> None:
-        seen.append(index)
-
-    totals = await score_pairs(pairs, Models(), Question("polyp"), out, masks=True, on_case=watch)
-    rows = _rows(out)
-    assert seen == list(range(12))
-    assert len(rows) == 24
-    assert (totals.cases, totals.failed) == (12, 1)
+    """Dice equals a recomputation from the written masks; a broken image has its reason; order is kept."""
+    out, notes = tmp_path / "out", Notes()
+    (folder / "images" / "case05.png").write_bytes(b"\x89PNG broken")
+    result = await a_run(folder, out, masks=True, notes=notes).go()
+    rows = rows_in(out)
+    assert sorted(notes.names) == [f"case{index:02d}" for index in range(12)]
+    assert [row["image"] for row in rows] == [f"case{index // 2:02d}" for index in range(24)]
+    assert (result.total, result.totals.finished, result.totals.failed) == (12, 12, 1)
+    assert not result.incomplete
     for row in rows:
-        stem = Path(row["image"]).stem
-        if stem == "case05":
+        if row["image"] == "case05":
             assert row["status"] == "unreadable"
             assert row["reason"]
             assert row["dice"] == ""
             continue
-        mask = _loaded(out / "masks" / f"{stem}.{row['model']}.png")
-        truth = _loaded(folder / "masks" / f"{stem}.png")
+        mask = loaded(out / "masks" / f"{row['image']}.{row['model']}.png")
+        truth = loaded(folder / "masks" / f"{row['image']}.png")
         dice = 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
         assert float(row["dice"]) == pytest.approx(dice, abs=1e-6)
         assert row["distance_unit"] == "px"
@@ -104,51 +68,84 @@ async def test_every_case_is_a_row_and_scores_are_right(folder: Path, tmp_path: 
     assert summary["metrics"]["dice"]["n"] == 11
 
 
+async def test_times_are_kept_apart(folder: Path, tmp_path: Path) -> None:
+    """They differ from run to run, so they are in a table of their own."""
+    await a_run(folder, tmp_path / "out").go()
+    with (tmp_path / "out" / "timings.csv").open(encoding="utf-8", newline="") as file:
+        timings = list(csv.DictReader(file))
+    assert [row["image"] for row in timings] == [f"case{index:02d}" for index in range(12)]
+    assert all(float(row["total"]) >= float(row["read"]) for row in timings)
+    assert "seconds" not in rows_in(tmp_path / "out")[0]
+
+
 async def test_a_dead_omnimodel_counts_as_failed_not_as_missing(folder: Path, tmp_path: Path) -> None:
     """Its rows are blank with a reason, its mean Dice counts each as 0, and the fused rows are complete."""
     out = tmp_path / "out"
-    pairs = pair_folder(folder).pairs[:4]
-    totals = await score_pairs(pairs, Models(), Question("polyp", "cloud"), out)
-    omnimodel = [row for row in _rows(out) if row["model"] == "omnimodel"]
+    dead = OtsuSegmenter("cloud", role="omnimodel", error=Unreachable("Down."))
+    result = await a_run(folder, out, OtsuModels(omnimodel=dead), omnimodel="cloud", limit=4).go()
+    omnimodel = [row for row in rows_in(out) if row["model"] == "omnimodel"]
     assert {row["status"] for row in omnimodel} == {"failed"}
     assert all("Down." in row["reason"] for row in omnimodel)
-    assert totals.summary["models"]["omnimodel"]["metrics"]["dice"]["mean"] == 0
-    assert totals.summary["models"]["omnimodel"]["metrics"]["mae"]["mean"] == 1
-    assert totals.summary["models"]["fused"]["scored"] == 4
-    assert totals.failed == 0
+    assert result.summary["models"]["omnimodel"]["metrics"]["dice"]["mean"] == 0
+    assert result.summary["models"]["omnimodel"]["metrics"]["mae"]["mean"] == 1
+    assert result.summary["models"]["fused"]["scored"] == 4
+    assert result.totals.failed == 0
 
 
 async def test_an_image_of_unknown_kind_is_a_row(folder: Path, tmp_path: Path) -> None:
     """With task auto and an image that is not recognised, the row says how to go on."""
-    await score_pairs(pair_folder(folder).pairs[:1], Models(), Question(), tmp_path / "out")
-    assert all("Name the task" in row["reason"] for row in _rows(tmp_path / "out"))
-
-
-async def test_a_wrong_task_is_said_once(folder: Path, tmp_path: Path) -> None:
-    """A task that does not exist is a message before anything is written."""
-    with pytest.raises(SettingsError, match="wart"):
-        await score_pairs(pair_folder(folder).pairs, Models(), Question("wart"), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    await a_run(folder, tmp_path / "out", task="auto", limit=1).go()
+    assert all("Name the task" in row["reason"] for row in rows_in(tmp_path / "out"))
 
 
 async def test_results_that_cannot_be_written_are_said(folder: Path, tmp_path: Path) -> None:
     """A folder that is a file ends the run with a message."""
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
-        await score_pairs(pair_folder(folder).pairs, Models(), Question("polyp"), tmp_path / "file")
+        await a_run(folder, tmp_path / "file").go()
 
 
-async def test_finished_cases_stay_when_a_run_is_cut(folder: Path, tmp_path: Path) -> None:
-    """An error in the middle leaves the rows before it in the file."""
-    out = tmp_path / "out"
+async def test_bad_cases_are_named_and_good_ones_scored(tmp_path: Path) -> None:
+    """With a third of the cases corrupt, mis-sized, empty or unreadable, nothing else is missing."""
+    folder = write_set(tmp_path / "set", 24)
+    images, masks = folder / "images", folder / "masks"
+    whole = (images / "case00.png").read_bytes()
+    (images / "case00.png").write_bytes(whole[: len(whole) // 2])
+    (images / "case03.png").write_bytes(b"")
+    (images / "case06.png").write_text("not an image")
+    (masks / "case09.png").write_bytes(b"")
+    cv2.imwrite(str(masks / "case12.png"), np.zeros((7, 9), np.uint8))
+    (images / "case15.png").unlink()
+    (images / "case15.png").mkdir()
+    (masks / "case18.png").write_bytes(whole[:60])
+    cv2.imwrite(str(images / "case21.png"), np.zeros((40, 41), np.uint8))
+    run = a_run(folder, tmp_path / "out")
+    result = await run.go()
+    rows = {row["image"]: row for row in rows_in(tmp_path / "out") if row["model"] == "fused"}
+    bad = {f"case{index:02d}" for index in range(0, 24, 3)} - {"case15"}  # a folder is no image at all
+    assert {name for name, row in rows.items() if row["status"] != "ok"} == bad
+    assert all(rows[name]["status"] == "unreadable" and rows[name]["reason"] for name in bad)
+    assert {name for name, row in rows.items() if row["dice"] != ""} == set(rows) - bad
+    assert result.totals.failed == len(bad) == 7
 
-    def cut(index: int, rows: Sequence[Row]) -> None:
-        if index == 2:
-            raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        await score_pairs(pair_folder(folder).pairs, Models(), Question("polyp"), out, on_case=cut)
-    assert len(_rows(out)) == 6
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(ZeroDivisionError("unforeseen"), "ZeroDivisionError"), (MemoryError(), "too little memory")],
+)
+async def test_a_defect_is_a_row(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception, words: str
+) -> None:
+    """What nobody foresaw costs one case, not the run; the log has it whole."""
+
+    class Defective(OtsuModels):
+        def segmenters(self, task: Task, omnimodel: str, offline: bool) -> tuple[Segmenter, ...]:
+            raise error
+
+    result = await a_run(folder, tmp_path / "out", Defective(), limit=2).go()
+    assert result.totals.failed == 2
+    assert all(words in row["reason"] for row in rows_in(tmp_path / "out"))
+    assert ("unforeseen" in caplog.text) == isinstance(error, ZeroDivisionError)
 
 
 async def test_masks_are_named_as_the_rows_name_their_image(folder: Path, tmp_path: Path) -> None:
@@ -157,48 +154,12 @@ async def test_masks_are_named_as_the_rows_name_their_image(folder: Path, tmp_pa
         (folder / kind / "ward").mkdir()
         stored = (folder / kind / "case00.png").read_bytes()
         (folder / kind / "ward" / "case00.png").write_bytes(stored)
-    pairs = pair_folder(folder).pairs
-    await score_pairs(pairs, Models(), Question("polyp"), tmp_path / "out", masks=True)
-    named = {row["image"] for row in _rows(tmp_path / "out") if row["status"] == "ok"}
+    await a_run(folder, tmp_path / "out", masks=True).go()
+    named = {row["image"] for row in rows_in(tmp_path / "out") if row["status"] == "ok"}
     assert {"case00", "ward/case00"} <= named
     written = (tmp_path / "out" / "masks").rglob("*.fused.png")
     below = {path.relative_to(tmp_path / "out" / "masks").as_posix() for path in written}
     assert {name.removesuffix(".fused.png") for name in below} == named
-
-
-async def test_a_defect_is_a_row(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What nobody foresaw costs one case, not the run; the log has it whole."""
-
-    class Defective(Models):
-        def segmenters(self, task: Task, omnimodel: str, offline: bool) -> tuple[Segmenter, ...]:
-            raise ZeroDivisionError("unforeseen")
-
-    pairs = pair_folder(folder).pairs[:2]
-    totals = await score_pairs(pairs, Defective(), Question("polyp"), tmp_path / "out")
-    assert totals.failed == 2
-    assert all("ZeroDivisionError" in row["reason"] for row in _rows(tmp_path / "out"))
-    assert "unforeseen" in caplog.text
-
-
-async def test_nothing_is_at_work_after_a_run_that_broke_off(folder: Path, tmp_path: Path) -> None:
-    """When results cannot be written, the cases ahead are stopped before the error is told."""
-
-    class OnlyFirst(OtsuSegmenter):
-        async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
-            await asyncio.sleep(0 if image.name == "case00.png" else 60)
-            return await OtsuSegmenter.segment(self, image, task)
-
-    class Slow(Models):
-        def segmenters(self, task: Task, omnimodel: str, offline: bool) -> tuple[Segmenter, ...]:
-            return (OnlyFirst(),)
-
-    def stop(_index: int, _rows: Sequence[Row]) -> None:
-        raise OutputError("The disk is full.")
-
-    ours = asyncio.all_tasks()
-    with pytest.raises(OutputError):
-        await score_pairs(pair_folder(folder).pairs[:4], Slow(), Question("polyp"), tmp_path, on_case=stop)
-    assert asyncio.all_tasks() == ours
 
 
 async def test_frames_that_are_not_scored_are_told(folder: Path, tmp_path: Path) -> None:
@@ -210,7 +171,121 @@ async def test_frames_that_are_not_scored_are_told(folder: Path, tmp_path: Path)
         pages = np.zeros((2, 20, 20), np.uint8)
         pages[:, 5:10, 5:10] = 255
         tifffile.imwrite(folder / kind / "case00.tif", pages, photometric="minisblack")
-    await score_pairs(pair_folder(folder).pairs[:2], Models(), Question("polyp"), tmp_path / "out")
-    told = {row["image"]: row["reason"] for row in _rows(tmp_path / "out")}
+    await a_run(folder, tmp_path / "out", limit=2).go()
+    told = {row["image"]: row["reason"] for row in rows_in(tmp_path / "out")}
     assert "only frame 0" in told["case00"]
     assert "frame" not in told["case01"]
+
+
+async def test_readers_are_scored_each_and_against_each_other(folder: Path, tmp_path: Path) -> None:
+    """Two readers' masks give a row each for every model, and one that compares the readers."""
+    (folder / "masks").rename(folder / "1st_manual")
+    (folder / "2nd_manual").mkdir()
+    for path in (folder / "images").iterdir():
+        (folder / "2nd_manual" / path.name).write_bytes(path.read_bytes())
+    (folder / "2nd_manual" / "case01.png").write_bytes(b"")
+    await a_run(folder, tmp_path / "out", limit=2).go()
+    found = {(row["image"], row["model"], row["truth"]): row for row in rows_in(tmp_path / "out")}
+    assert float(found["case00", "specialist", "2nd_manual"]["dice"]) == 1
+    assert 0.8 < float(found["case00", "specialist", "1st_manual"]["dice"]) < 1
+    assert (
+        found["case00", "observer 2nd_manual", "1st_manual"]["dice"]
+        == found["case00", "fused", "1st_manual"]["dice"]
+    )
+    assert found["case01", "fused", "1st_manual"]["status"] == "ok"
+    assert found["case01", "fused", "2nd_manual"]["status"] == "unreadable"
+    assert ("case01", "observer 2nd_manual", "1st_manual") not in found
+
+
+class Stuck(OtsuSegmenter):
+    """A cloud that does not answer before it is let."""
+
+    def __init__(self) -> None:
+        super().__init__("cloud", role="omnimodel", asks_outside=True)
+        self.answers = asyncio.Event()
+
+    async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
+        """A mask, in the end."""
+        self.asked.append(image.name)
+        await self.answers.wait()
+        return await OtsuSegmenter.segment(self, image, task)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until `condition()` holds."""
+    for _ in range(4000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    pytest.fail("it never came to that")
+
+
+async def test_a_slow_cloud_fills_its_own_places_only(folder: Path, tmp_path: Path) -> None:
+    """While it is silent, it has four questions, and four cases more went through the specialist."""
+    own, cloud = OtsuSegmenter("own"), Stuck()
+    run = a_run(folder, tmp_path / "out", OtsuModels(own, cloud), omnimodel="cloud")
+    going = asyncio.create_task(run.go())
+    await until(lambda: len(cloud.asked) == 4 and len(own.asked) == 8)
+    await asyncio.sleep(0.1)
+    assert (len(cloud.asked), len(own.asked)) == (4, 8)
+    cloud.answers.set()
+    result = await going
+    assert result.totals.finished == 12
+
+
+async def test_a_cancelled_run_keeps_what_is_finished(folder: Path, tmp_path: Path) -> None:
+    """Tables are written of the finished cases, the summary says that it is incomplete; a resume ends it."""
+    notes = Notes()
+    run = a_run(folder, tmp_path / "out", OtsuModels(OtsuSegmenter("own", delay_s=0.05)), notes=notes)
+    going = asyncio.create_task(run.go())
+    await until(lambda: len(notes.names) >= 3)
+    run.cancel()
+    result = await going
+    assert result.incomplete
+    assert 3 <= result.totals.finished < 12
+    assert result.summary["about"]["incomplete"] is True
+    assert len({row["image"] for row in rows_in(tmp_path / "out")}) == result.totals.finished
+    resumed = await a_run(folder, tmp_path / "out", resume="yes").go()
+    assert not resumed.incomplete
+    undisturbed = await a_run(folder, tmp_path / "whole").go()
+    assert resumed.summary == undisturbed.summary
+    assert (tmp_path / "out" / "cases.csv").read_bytes() == (tmp_path / "whole" / "cases.csv").read_bytes()
+
+
+async def test_a_pause_starts_nothing_new(folder: Path, tmp_path: Path) -> None:
+    """What is at work is finished; the rest waits until it may go on."""
+    notes = Notes()
+    run = a_run(folder, tmp_path / "out", notes=notes)
+    run.pause()
+    assert [one.paused for one in notes] == [True]
+    going = asyncio.create_task(run.go())
+    await asyncio.sleep(0.2)
+    assert not notes.names
+    run.resume()
+    assert [one.paused for one in notes] == [True, True, False]
+    assert (await going).totals.finished == 12
+
+
+async def test_cancelling_the_task_publishes_and_leaves_nothing_at_work(folder: Path, tmp_path: Path) -> None:
+    """As by Ctrl-C: the cases ahead are stopped, what is finished is written, the models are closed."""
+    models = OtsuModels(OtsuSegmenter("own", delay_s=0.05))
+    notes = Notes()
+    ours = asyncio.all_tasks()
+    going = asyncio.create_task(a_run(folder, tmp_path / "out", models, notes=notes).go())
+    await until(lambda: len(notes.names) >= 2)
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    assert asyncio.all_tasks() == ours
+    assert models.closed
+    assert len({row["image"] for row in rows_in(tmp_path / "out")}) >= 2
+
+
+async def test_progress_counts_and_estimates(folder: Path, tmp_path: Path) -> None:
+    """From nothing to everything, with an estimate as soon as there is something to go by."""
+    notes = Notes()
+    await a_run(folder, tmp_path / "out", notes=notes).go()
+    assert [one.totals.finished for one in notes] == list(range(13))
+    assert notes[0].remaining_s is None
+    assert notes[-1].remaining_s == 0
+    assert all(one.remaining_s for one in notes[1:-1])
