@@ -8,7 +8,7 @@ that babbles costs nothing but its answer.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from omniview.omnimodel.pictures import grid_patch, is_grid, png_patch
 from omniview.omnimodel.polygons import polygon_patch
 from omniview.omnimodel.salvage import Json, Salvage, salvage
 
-__all__ = ["Decoded", "decode"]
+__all__ = ["Decoded", "decode", "draw_object", "in_tokens"]
 
 _BOXES = ("box_2d", "box2d", "bbox_2d", "bbox", "box", "bounding_box")
 _MASKS = (
@@ -96,6 +96,27 @@ def decode(text: str, shape: tuple[int, int], labels: Sequence[str]) -> Decoded:
     return _draw_all(entries, found, shape, labels)
 
 
+def in_tokens(text: str) -> bool:
+    """Whether an answer is written in <seg> tokens, which only the model's maker can read."""
+    return any(token in text for token in _TOKENS)
+
+
+def draw_object(node: Mapping[str, Json], shape: tuple[int, int], budget: Budget) -> Patch:
+    """The mask of a single object of an answer, whatever else stands beside its box and mask.
+
+    Args:
+        node: the object as the answer has it.
+        shape: (Y,X) of the image.
+        budget: pixels that may be unpacked and painted.
+
+    Raises:
+        Unusable: it has no mask that can be drawn.
+    """
+    keys = {str(key).lower(): key for key in node}
+    box, mask = (next((node[keys[k]] for k in names if k in keys), None) for names in (_BOXES, _MASKS))
+    return _draw(_Entry(mask, box), shape, budget)
+
+
 def _draw_all(
     entries: list[_Entry], found: Salvage, shape: tuple[int, int], labels: Sequence[str]
 ) -> Decoded:
@@ -148,7 +169,7 @@ def _draw(entry: _Entry, shape: tuple[int, int], budget: Budget) -> Patch:
             raise Unusable("its mask is of an unknown form")
         mask = inner[0]
     if isinstance(mask, str):
-        if any(token in mask for token in _TOKENS):
+        if in_tokens(mask):
             raise Unusable("its mask is written in <seg> tokens, which only the model's maker can read")
         return png_patch(mask, box, shape, budget)
     if isinstance(mask, list) and mask:
@@ -214,7 +235,7 @@ def _no_entries(text: str, found: Salvage) -> UnusableAnswer:
     """Why there is nothing to draw, as closely as it can be told."""
     if not text.strip():
         return UnusableAnswer("The answer is empty.", _AGAIN)
-    if any(token in text for token in _TOKENS):
+    if in_tokens(text):
         return UnusableAnswer(
             "The answer is written in <seg> tokens, which only the model's maker can read.",
             "Choose a model that answers with polygons or PNG masks.",
