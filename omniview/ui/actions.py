@@ -129,6 +129,10 @@ class Actions(QObject):
         """Have the action `name` call `slot`."""
         self._actions[name].triggered.connect(lambda _checked: slot())
 
+    def action(self, name: str) -> QAction:
+        """The action `name`."""
+        return self._actions[name]
+
     def trigger(self, name: str) -> None:
         """As if the action were chosen."""
         self._actions[name].trigger()

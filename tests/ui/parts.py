@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
-from PyQt6.QtCore import QEvent, Qt
-from PyQt6.QtGui import QKeyEvent
+from PyQt6.QtCore import QEvent, QPointF, Qt
+from PyQt6.QtGui import QKeyEvent, QMouseEvent
 from PyQt6.QtWidgets import QApplication, QWidget
 
 from omniview.core.case import Case
@@ -17,11 +17,12 @@ from omniview.core.image import Array, Image
 from omniview.core.prediction import Prediction, Quality
 from omniview.core.segmenter import Prompted, Segmenter
 from omniview.core.task import TASKS, Task
+from omniview.ui.canvas import Canvas
 from omniview.ui.session import Snapshot
 from omniview.ui.window import Window
 from tests.fakes import OtsuSegmenter
 
-__all__ = ["Desk", "OtsuModels", "ThreadedOtsu", "pixels_of", "press"]
+__all__ = ["Desk", "OtsuModels", "ThreadedOtsu", "drag", "mouse", "pixels_of", "press", "surface_of"]
 
 
 class ThreadedOtsu(OtsuSegmenter):
@@ -134,6 +135,35 @@ def press(
     letter = chr(key.value) if key.value < 0x80 else ""
     for kind in kinds or (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
         QApplication.sendEvent(widget, QKeyEvent(kind, key.value, modifiers, letter))
+
+
+def surface_of(canvas: Canvas) -> QWidget:
+    """What of the canvas takes mouse events."""
+    surface = canvas.viewport()
+    assert isinstance(surface, QWidget)
+    return surface
+
+
+def mouse(
+    canvas: Canvas,
+    kind: QEvent.Type,
+    at: QPointF,
+    button: Qt.MouseButton = Qt.MouseButton.NoButton,
+    held: Qt.MouseButton = Qt.MouseButton.NoButton,
+    modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+) -> None:
+    """Send one mouse event to the canvas, at `at` of its surface."""
+    surface = surface_of(canvas)
+    event = QMouseEvent(kind, at, surface.mapToGlobal(at), button, held, modifiers)
+    QApplication.sendEvent(surface, event)
+
+
+def drag(canvas: Canvas, button: Qt.MouseButton, start: QPointF, move: QPointF, steps: int = 10) -> None:
+    """Press at `start`, move by `move`, let go."""
+    mouse(canvas, QEvent.Type.MouseButtonPress, start, button, button)
+    for step in range(1, steps + 1):
+        mouse(canvas, QEvent.Type.MouseMove, start + move * step / steps, held=button)
+    mouse(canvas, QEvent.Type.MouseButtonRelease, start + move, button)
 
 
 def pixels_of(path: Path) -> Array:

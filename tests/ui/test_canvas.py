@@ -7,42 +7,16 @@ from pathlib import Path
 
 import pytest
 from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
-from PyQt6.QtGui import QMouseEvent, QWheelEvent
-from PyQt6.QtWidgets import QApplication, QWidget
+from PyQt6.QtGui import QWheelEvent
+from PyQt6.QtWidgets import QApplication
 
 from omniview.ui.canvas import Canvas
 from tests.ui.conftest import Run
-from tests.ui.parts import Desk
-
-
-def _surface(canvas: Canvas) -> QWidget:
-    surface = canvas.viewport()
-    assert isinstance(surface, QWidget)
-    return surface
-
-
-def _mouse(
-    canvas: Canvas,
-    kind: QEvent.Type,
-    at: QPointF,
-    button: Qt.MouseButton = Qt.MouseButton.NoButton,
-    held: Qt.MouseButton = Qt.MouseButton.NoButton,
-) -> None:
-    surface = _surface(canvas)
-    place = surface.mapToGlobal(at)
-    event = QMouseEvent(kind, at, place, button, held, Qt.KeyboardModifier.NoModifier)
-    QApplication.sendEvent(surface, event)
-
-
-def _drag(canvas: Canvas, button: Qt.MouseButton, start: QPointF, move: QPointF) -> None:
-    _mouse(canvas, QEvent.Type.MouseButtonPress, start, button, button)
-    for step in range(1, 11):
-        _mouse(canvas, QEvent.Type.MouseMove, start + move * step / 10, held=button)
-    _mouse(canvas, QEvent.Type.MouseButtonRelease, start + move, button)
+from tests.ui.parts import Desk, drag, mouse, surface_of
 
 
 def _wheel(canvas: Canvas, at: QPointF, notches: int) -> None:
-    surface = _surface(canvas)
+    surface = surface_of(canvas)
     event = QWheelEvent(
         at,
         surface.mapToGlobal(at),
@@ -74,9 +48,9 @@ def test_wheel_zooms_at_the_cursor(
         await desk.open(blob)
         canvas = desk.window.canvas
         before = canvas.scale_now
-        _mouse(canvas, QEvent.Type.MouseMove, at)
+        mouse(canvas, QEvent.Type.MouseMove, at)
         _wheel(canvas, at, 3)
-        _mouse(canvas, QEvent.Type.MouseMove, at + QPointF(1, 0))
+        mouse(canvas, QEvent.Type.MouseMove, at + QPointF(1, 0))
         assert canvas.scale_now > before * 1.2
         await desk.window.settle()
 
@@ -96,9 +70,9 @@ def test_left_drag_pans(run: Run, desk: Desk, blob: Path, seen: list[tuple[int, 
         await desk.open(blob)
         canvas = desk.window.canvas
         before = canvas.scale_now
-        _mouse(canvas, QEvent.Type.MouseMove, start)
-        _drag(canvas, Qt.MouseButton.LeftButton, start, move)
-        _mouse(canvas, QEvent.Type.MouseMove, start + move + QPointF(1, 0))
+        mouse(canvas, QEvent.Type.MouseMove, start)
+        drag(canvas, Qt.MouseButton.LeftButton, start, move)
+        mouse(canvas, QEvent.Type.MouseMove, start + move + QPointF(1, 0))
         assert canvas.scale_now == pytest.approx(before)
         await desk.window.settle()
 
@@ -117,7 +91,7 @@ def test_right_drag_moves_the_grey_window(run: Run, desk: Desk, blob: Path) -> N
         await desk.open(blob)
         canvas = desk.window.canvas
         before = canvas.scale_now
-        _drag(canvas, Qt.MouseButton.RightButton, QPointF(300, 300), QPointF(100, 60))
+        drag(canvas, Qt.MouseButton.RightButton, QPointF(300, 300), QPointF(100, 60))
         await desk.window.settle()
         assert canvas.scale_now == pytest.approx(before)
         window = desk.now.view.window
@@ -135,9 +109,9 @@ def test_outside_the_image_there_is_no_reading(
 
     async def work() -> None:
         await desk.open(blob)
-        _mouse(desk.window.canvas, QEvent.Type.MouseMove, QPointF(300, 300))
+        mouse(desk.window.canvas, QEvent.Type.MouseMove, QPointF(300, 300))
         await asyncio.sleep(0.05)  # pyqtgraph drops moves that follow each other too fast
-        _mouse(desk.window.canvas, QEvent.Type.MouseMove, QPointF(2, 2))
+        mouse(desk.window.canvas, QEvent.Type.MouseMove, QPointF(2, 2))
         assert seen[-1] is None
 
     run(work())
