@@ -7,7 +7,7 @@ three and five clicks, as :mod:`omniview.training.calibrate` fits them without p
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import numpy as np
 
@@ -28,7 +28,9 @@ SCORED = (1, 3, 5)
 STEEPEST = 8.0
 
 
-async def clicked(generalist: BuiltinGeneralist, example: Example, task: str) -> AsyncIterator[Prediction]:
+async def clicked(
+    generalist: BuiltinGeneralist, example: Example, task: str
+) -> AsyncGenerator[Prediction, None]:
     """The unprompted answer, then one after each simulated click, up to five; ends where nothing is wrong.
 
     Clicks fall on the innermost pixel of the largest error; in fundus photographs outside of the field of

