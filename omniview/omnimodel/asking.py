@@ -1,82 +1,99 @@
 """A cloud omnimodel as a segmenter: asked once or several times, from several sides, its answers voting.
 
 Nothing here knows a provider: what leaves, what it costs and what is recorded is decided in `calls`, masks
-come from `answers`, and a provider is what `Calls` was built with.
+come from `answers` and `painted`, and a provider is what `Calls` was built with.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from time import perf_counter
-from urllib.parse import urlsplit
 
-from omniview.core.geometry import VIEWS
-from omniview.core.image import BoolArray, Image
-from omniview.core.prediction import Prediction, Provenance, Role
+from omniview.core.image import Image
+from omniview.core.prediction import Prediction, Role
 from omniview.core.task import Task
-from omniview.errors import (
-    Blocked,
-    MissingKey,
-    NotAllowed,
-    OmnimodelError,
-    OmniViewError,
-    OverBudget,
-    UnusableAnswer,
-)
-from omniview.omnimodel.airlock import origin
-from omniview.omnimodel.answers import Decoded, decode
-from omniview.omnimodel.calls import Calls, Outcome
+from omniview.errors import OmniViewError, UnusableAnswer
+from omniview.omnimodel.airlock import Departure
+from omniview.omnimodel.answered import OTHER_STYLE, Answer, masks_of, most_telling, provenance_of
+from omniview.omnimodel.answers import in_tokens
+from omniview.omnimodel.calls import Calls
+from omniview.omnimodel.findings import findings
 from omniview.omnimodel.prompts import load_prompts
-from omniview.omnimodel.reply import Reply
-from omniview.omnimodel.voting import vote
+from omniview.omnimodel.reply import Estimate
+from omniview.omnimodel.sides import SIDES, side_of
+from omniview.omnimodel.voting import agreement, vote
+from omniview.settings import MaskStyle
 
 __all__ = ["CloudSegmenter"]
 
-_SIDES = ("identity", "hflip", "vflip")  # none of them changes the picture's shape
-
-
-@dataclass(slots=True, eq=False)
-class _Answer:
-    """What became of one question; filled as it goes, so that a failure keeps what is known."""
-
-    masks: BoolArray | None = None
-    notes: tuple[str, ...] = ()
-    error: OmniViewError | None = None
-    outcome: Outcome | None = None
+AGREED = 0.9
+"""IoU above which two answers say the same, so that a third is not worth its price."""
 
 
 class CloudSegmenter:
     """Asks a cloud omnimodel for masks. Use it within one event loop.
 
+    Two answers are asked for at first, and the others at once if those two do not agree. Answers count in the
+    order of their numbers, whichever comes first, so that the result is the same however fast each is.
+
     Args:
         calls: where questions go.
-        answers: how often one image is asked about. 1: once, the image as it is. More: also mirrored and in
-            other words, and the answers vote.
+        answers: how often one image is asked about, 1 to 16. 1: once, the image as it is. More: also
+            mirrored, cropped and in other words, and the answers vote.
+        style: how masks are asked for; whatever comes is decoded by its content.
+        informed: show the model what the specialist found. Its agreement then says nothing about quality.
+        agreed: IoU of two answers above which no further one is asked for; None: always ask all.
     """
 
     role: Role = "omnimodel"
+    asks_outside = True
 
-    def __init__(self, calls: Calls, *, answers: int) -> None:
-        if answers < 1:
-            raise ValueError(f"answers must be at least 1, got {answers}")
+    def __init__(
+        self,
+        calls: Calls,
+        *,
+        answers: int,
+        style: MaskStyle = "png",
+        informed: bool = False,
+        agreed: float | None = AGREED,
+    ) -> None:
+        if not 1 <= answers <= len(SIDES):
+            raise ValueError(f"answers must be at least 1 and at most {len(SIDES)}, got {answers}")
         self._calls = calls
         self._answers = answers
+        self._style: MaskStyle = style
+        self._informed = informed
+        self._agreed = agreed
 
     @property
     def name(self) -> str:
         """The model's id."""
         return self._calls.model
 
+    @property
+    def needs_evidence(self) -> bool:
+        """Whether it is asked after the specialist, with what that found."""
+        return self._informed
+
     def warm(self) -> None:
         """Load what asking needs, so that the first question does not wait for it: call it in a thread."""
         self._calls.warm()
+        load_prompts()
+
+    def estimate(self, image: Image, task: Task) -> Estimate | None:
+        """What all answers about one image may cost together, or None where that is not known."""
+        each = self._calls.estimate(load_prompts().text(task, self._style), image.shape)
+        n = self._answers
+        return None if each is None else Estimate(n * each.sent, n * each.ordinary, n * each.most)
 
     async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
         """Probability maps at the image's own size; their spread where several answers were used.
 
-        The question is blind: `evidence` is not shown to the model, so that its agreement means something.
+        Args:
+            image: the image.
+            task: what is looked for.
+            evidence: what the specialist found; shown to the model only if it is asked informed.
 
         Raises:
             NotAllowed: offline, or without consent; no client was built.
@@ -88,103 +105,110 @@ class CloudSegmenter:
             OutputError: the audit could not be written, so nothing was sent.
         """
         start = perf_counter()
+        shown = evidence if self._informed else None
         await self._calls.check()
-        asked = [_Answer() for _ in range(self._answers)]
-        async with asyncio.TaskGroup() as group:
-            for number, answer in enumerate(asked):
-                group.create_task(self._ask(image, task, number, answer))
-        masks = [answer.masks for answer in asked if answer.masks is not None]
-        if not masks:
-            raise _most_telling([answer.error for answer in asked if answer.error is not None])
-        probability, spread = await asyncio.to_thread(vote, masks)
+        answers, started = await self._ask_all(image, task, shown)
+        used = [answer for answer in answers if answer.masks is not None]
+        if not used:
+            raise most_telling([answer.error for answer in answers if answer.error is not None])
+        masks = [answer.masks for answer in used if answer.masks is not None]
+        windows = [answer.side.window(image.shape) for answer in used]
+        probability, spread = await asyncio.to_thread(vote, masks, windows, image.shape)
+        notes = []
+        if shown is not None:
+            notes.append("informed: not independent of the specialist")
+        elif self._informed:
+            notes.append("asked blind: there is no specialist's result to show")
+        if len(answers) < self._answers:
+            notes.append(f"stopped after 2 of {self._answers} answers agreed")
+        version = load_prompts().version_of(self._style, shown is not None)
         return Prediction(
             model=self.name,
             role=self.role,
             probability=probability,
             spread=spread,
             seconds=perf_counter() - start,
-            provenance=self._provenance(asked, len(masks), load_prompts().version),
+            provenance=provenance_of(self._calls, answers, started, version, tuple(notes)),
         )
 
     async def close(self) -> None:
         """Close all connections."""
         await self._calls.close()
 
-    async def _ask(self, image: Image, task: Task, number: int, answer: _Answer) -> None:
-        """One question and its answer, from its own side and in its own words."""
-        side = _SIDES[number % len(_SIDES)]
+    async def _ask_all(self, image: Image, task: Task, shown: Prediction | None) -> tuple[list[Answer], int]:
+        """The answers in order up to the one with which two agree, and how many questions were started."""
+        early = self._agreed is not None and self._answers > 2
+        waves = (range(2), range(2, self._answers)) if early else (range(self._answers),)
+        answers: list[Answer] = []
+        started = 0
+        for wave in waves:
+            running = [asyncio.create_task(self._ask(image, task, shown, number)) for number in wave]
+            started += len(running)
+            try:
+                for one in running:
+                    answers.append(await one)
+                    if early and await asyncio.to_thread(self._settled, answers, image.shape):
+                        return answers, started
+            finally:
+                for one in running:
+                    one.cancel()
+                await asyncio.gather(*running, return_exceptions=True)
+        return answers, started
+
+    def _settled(self, answers: Sequence[Answer], shape: tuple[int, int]) -> bool:
+        """Whether the last answer agrees with one before it."""
+        assert self._agreed is not None
+        last = answers[-1]
+        if last.masks is None:
+            return False
+        for other in answers[:-1]:
+            if other.masks is not None:
+                windows = other.side.window(shape), last.side.window(shape)
+                if agreement(other.masks, last.masks, windows, shape) > self._agreed:
+                    return True
+        return False
+
+    async def _ask(self, image: Image, task: Task, shown: Prediction | None, number: int) -> Answer:
+        """One answer, from its own side and in its own words; in another style if it is unreadable."""
+        answer = Answer(side_of(number))
         try:
-            seen = image if side == "identity" else replace(image, pixels=VIEWS[side].apply(image.pixels))
+            told = "" if shown is None else await asyncio.to_thread(findings, shown, task, answer.side)
+            seen = await asyncio.to_thread(answer.side.show, image)
             departure = await self._calls.clear(seen)
-            outcome = answer.outcome = await self._calls.send(load_prompts().text(task, number), departure)
-            if outcome.reply.problem is not None:
-                raise outcome.reply.problem
-            decoded = await asyncio.to_thread(_decoded, outcome.reply, image.shape, task)
-            await self._calls.keep(outcome)
-            answer.masks = VIEWS[side].inverse(decoded.masks)
-            answer.notes = _notes(outcome, decoded)
+            try:
+                await self._ask_once(seen, task, number, self._style, told, departure, answer)
+            except UnusableAnswer:
+                if not answer.outcomes or not in_tokens(answer.outcomes[-1].reply.text):
+                    raise
+                other = OTHER_STYLE[self._style]
+                answer.notes += (f"answered in <seg> tokens, asked once more for a {other}",)
+                await self._ask_once(seen, task, number, other, told, departure, answer)
         except OmniViewError as error:
             answer.error = error
+        return answer
 
-    def _provenance(self, asked: Sequence[_Answer], used: int, prompt_version: str) -> Provenance:
-        outcomes = [answer.outcome for answer in asked if answer.outcome is not None]
-        paid = [outcome.reply for outcome in outcomes if not outcome.cached]
-        costs = [outcome.cost for outcome in outcomes if outcome.cost is not None]
-        notes = []
-        for number, answer in enumerate(asked, 1):
-            which = f"answer {number}: " if len(asked) > 1 else ""
-            notes += [which + note for note in answer.notes]
-            if answer.error is not None:
-                notes.append(f"{which}not used: {answer.error.message}")
-        return Provenance(
-            provider=urlsplit(origin(self._calls.endpoint)).hostname,
-            model_id=self.name,
-            model_version=next((o.reply.version for o in outcomes if o.reply.version), None),
-            views=used,
-            answers_asked=len(asked),
-            answers_used=used,
-            tokens_in=_total([reply.tokens_in for reply in paid]),
-            tokens_out=_total([reply.tokens_out for reply in paid]),
-            cost=sum(costs) if costs else None,
-            currency=self._calls.currency if costs else None,
-            prompt_version=prompt_version,
-            notes=tuple(notes),
-        )
-
-
-def _notes(outcome: Outcome, decoded: Decoded) -> tuple[str, ...]:
-    """What a person should know of an answer."""
-    return (
-        *(("answer from the cache, nothing was sent",) if outcome.cached else ()),
-        *(("the answer reached max_output_tokens and was cut off",) if outcome.reply.cut_off else ()),
-        *(("the answer says that there is nothing to outline",) if decoded.nothing_found else ()),
-        *decoded.notes,
-    )
-
-
-def _total(counts: list[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
-
-
-def _decoded(reply: Reply, shape: tuple[int, int], task: Task) -> Decoded:
-    try:
-        return decode(reply.text, shape, task.labels)
-    except UnusableAnswer as error:
-        if not reply.cut_off:
-            raise
-        raise UnusableAnswer(
-            f"{error.message} It was cut off at max_output_tokens.",
-            "Raise max_output_tokens or lower the thinking in the settings.",
-        ) from error
-
-
-_TELLING = (MissingKey, NotAllowed, OverBudget, Blocked, UnusableAnswer, OmnimodelError, OmniViewError)
-"""What a person can act on comes first; a server that failed for the third answer comes last."""
-
-
-def _most_telling(errors: list[OmniViewError]) -> OmniViewError:
-    first = min(errors, key=lambda e: next(i for i, kind in enumerate(_TELLING) if isinstance(e, kind)))
-    if len(errors) == 1:
-        return first
-    return type(first)(f"None of {len(errors)} answers can be used. {first.message}", first.next_step)
+    async def _ask_once(
+        self,
+        seen: Image,
+        task: Task,
+        number: int,
+        style: MaskStyle,
+        told: str,
+        departure: Departure,
+        answer: Answer,
+    ) -> None:
+        question = load_prompts().text(task, style, number, told)
+        outcome = await self._calls.send(question, departure)
+        answer.outcomes.append(outcome)
+        if outcome.reply.problem is not None:
+            raise outcome.reply.problem
+        decoded = await asyncio.to_thread(masks_of, outcome.reply, departure, seen.shape, task)
+        await self._calls.keep(outcome)
+        answer.masks = answer.side.inverse(decoded.masks)
+        if outcome.cached:
+            answer.notes += ("answer from the cache, nothing was sent",)
+        if outcome.reply.cut_off:
+            answer.notes += ("the answer reached max_output_tokens and was cut off",)
+        if decoded.nothing_found:
+            answer.notes += ("the answer says that there is nothing to outline",)
+        answer.notes += decoded.notes

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 from google import genai
+from google.auth import exceptions as auth
 from google.genai import errors, types
 
 from omniview.errors import Blocked, MissingKey, OmnimodelError, Unreachable, UnusableAnswer
@@ -45,6 +46,7 @@ _WITHHELD = MappingProxyType(
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 _NEXT_BLOCKED = "Try another model, or go on with the specialist alone."
 _NEXT_KEY = "Check GEMINI_API_KEY, and that the key may use the Gemini API."
+_NEXT_SIGN_IN = "Sign in with gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS."
 _WHO = "Gemini"
 
 
@@ -56,7 +58,7 @@ class GeminiApi:
     Args:
         settings: model, endpoint, deadline, thinking.
         endpoint: where Gemini is.
-        key: the API key; it never appears in a message.
+        key: the API key, which never appears in a message; empty for Vertex AI.
         circuit: the endpoint's.
         first_pause_s: mean pause before the first repetition.
     """
@@ -71,12 +73,17 @@ class GeminiApi:
         self._circuit = circuit
         self._first_pause_s = first_pause_s
         self._http = open_http(endpoint, settings.timeout_s)
+        project = settings.vertex_project
+        version = settings.api_version
         self._client = genai.Client(
-            vertexai=False,
-            api_key=key,
+            vertexai=project is not None,
+            api_key=key or None,
+            project=project,
+            location=None if project is None else settings.vertex_location or "global",
             http_options=types.HttpOptions(
                 base_url=endpoint,
-                api_version=settings.api_version,
+                # what the other interface calls its beta
+                api_version="v1beta1" if project is not None and version == "v1beta" else version,
                 timeout=max(1, int(settings.timeout_s * 1000)),
                 httpx_async_client=self._http,
             ),
@@ -126,6 +133,12 @@ class GeminiApi:
             failure = self._refusal(error)
             if isinstance(failure, OmnimodelError):
                 return refused(failure)
+        except auth.TransportError:
+            failure = Outage(Unreachable("Google's sign-in cannot be reached.", _NEXT_SIGN_IN))
+        except auth.GoogleAuthError:
+            failure = MissingKey("Google's credentials for Vertex AI are missing or expired.", _NEXT_SIGN_IN)
+        except RecursionError:  # brackets upon brackets; a RuntimeError, but not one of the HTTP client's
+            failure = unreadable(_WHO)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, RuntimeError) as error:
             failure = broken(error, _WHO, self._settings.timeout_s) or unreadable(_WHO)
         except (ValueError, TypeError, AttributeError, LookupError):

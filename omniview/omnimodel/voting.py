@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 
 from omniview.core.image import BoolArray, FloatArray
+from omniview.omnimodel.sides import Window
 
-__all__ = ["soft_edge", "vote"]
+__all__ = ["agreement", "soft_edge", "vote"]
 
 SURENESS = 0.98
 """Probability far inside a drawn mask. Never 1: a single answer may have invented its object."""
@@ -78,15 +79,20 @@ def _signed_distance(mask: BoolArray) -> FloatArray:
     return distance
 
 
-def vote(masks: Sequence[BoolArray]) -> tuple[FloatArray, FloatArray | None]:
+def vote(
+    masks: Sequence[BoolArray], windows: Sequence[Window] | None = None, shape: tuple[int, int] | None = None
+) -> tuple[FloatArray, FloatArray | None]:
     """What the majority of several answers says, less sure where they differ.
 
     p = 1/2 + (s - 1/2) |2 v - 1|, with v the share of answers that have the pixel and s the soft edge of the
     majority's mask, so that p > 0.5 exactly where more than half of the answers agree. Where they are split
-    evenly, the mean of their soft edges decides: half-way between two contours.
+    evenly, the mean of their soft edges decides: half-way between two contours. An answer has no vote outside
+    of the window that it saw, and where nobody looked p is 0.5.
 
     Args:
-        masks: one or more (K,Y,X) bool.
+        masks: one or more (K,h,w) bool, each as large as its window.
+        windows: what of the image each answer saw; None: all of it.
+        shape: (Y,X) of the image; None with `windows` None: that of the masks.
 
     Returns:
         Probability (K,Y,X) float32, and the standard deviation of the soft-edged masks likewise; None for a
@@ -94,22 +100,29 @@ def vote(masks: Sequence[BoolArray]) -> tuple[FloatArray, FloatArray | None]:
     """
     if len(masks) == 0:
         raise ValueError("vote needs at least one mask")
-    if len(masks) == 1:
-        return soft_edge(masks[0]), None
-    n = np.float32(len(masks))
-    mean, squares = np.zeros(masks[0].shape, np.float32), np.zeros(masks[0].shape, np.float32)
+    size = shape or (masks[0].shape[1], masks[0].shape[2])
+    whole = (slice(0, size[0]), slice(0, size[1]))
+    places = [whole] * len(masks) if windows is None else list(windows)
+    mean, squares = (np.zeros((len(masks[0]), *size), np.float32) for _ in range(2))
     count = np.zeros(mean.shape, np.uint16)
-    for mask in masks:
+    voters = np.zeros(size, np.uint16)
+    for mask, window in zip(masks, places, strict=True):
+        # softened within its window: the window's own border is no contour
         soft = soft_edge(mask)
-        mean += soft
+        mean[:, *window] += soft
         soft *= soft
-        squares += soft
-        count += mask
+        squares[:, *window] += soft
+        count[:, *window] += mask
+        voters[window] += 1
+    n = np.maximum(voters, 1).astype(np.float32)
     mean /= n
+    if len(masks) == 1:
+        np.copyto(mean, np.float32(0.5), where=voters == 0)
+        return mean, None
     squares /= n
     squares -= mean * mean
     spread = np.sqrt(np.clip(squares, 0, 1, out=squares), out=squares)
-    majority, undecided = count > len(masks) // 2, 2 * count == len(masks)
+    majority, undecided = 2 * count > voters, 2 * count == voters
     # rounded, so that a mask against an empty one is a draw everywhere and not a matter of the last bit
     draw = np.round(mean, 4)
     majority |= undecided & (draw > 0.5)
@@ -118,4 +131,28 @@ def vote(masks: Sequence[BoolArray]) -> tuple[FloatArray, FloatArray | None]:
     probability *= np.abs(2 * count / n - 1, dtype=np.float32)
     probability += np.float32(0.5)
     np.copyto(probability, draw, where=undecided)
+    np.copyto(probability, np.float32(0.5), where=voters == 0)
     return probability, spread
+
+
+def agreement(
+    first: BoolArray, second: BoolArray, windows: tuple[Window, Window], shape: tuple[int, int]
+) -> float:
+    """IoU of two answers where both looked, the least of all labels; 1 where both found nothing.
+
+    Args:
+        first: (K,h,w) bool, as large as its window.
+        second: likewise.
+        windows: what of the image each saw.
+        shape: (Y,X) of the image.
+    """
+    layers = np.zeros((2, len(first), *shape), np.bool_)
+    common = np.ones(shape, np.bool_)
+    for layer, mask, window in zip(layers, (first, second), windows, strict=True):
+        layer[:, *window] = mask
+        seen = np.zeros(shape, np.bool_)
+        seen[window] = True
+        common &= seen
+    both = (layers[0] & layers[1] & common).sum(axis=(1, 2))
+    either = ((layers[0] | layers[1]) & common).sum(axis=(1, 2))
+    return float(np.where(either == 0, 1.0, both / np.maximum(either, 1)).min())

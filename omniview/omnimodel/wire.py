@@ -5,6 +5,7 @@ Imported at first use, in a thread: building a client costs a tenth of a second.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,9 +17,9 @@ from omniview.log import redact
 from omniview.omnimodel.airlock import is_loopback
 from omniview.omnimodel.patience import NEXT_LATER, Outage, timed_out
 
-__all__ = ["RETRIED", "broken", "open_http", "quoted", "refusal", "retry_after_s", "unreadable"]
+__all__ = ["broken", "open_http", "quoted", "refusal", "retry_after_s", "unreadable"]
 
-RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 """HTTP states that may pass by themselves."""
 _NEXT_NETWORK = "Check the network and the address."
 _MAX_ANSWER = 16_000_000
@@ -28,16 +29,28 @@ _MAX_ANSWER = 16_000_000
 class _Bounded(httpx2.AsyncByteStream):
     """Stops a server that never stops, before it fills the memory."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, packed: bool) -> None:
         self._stream = stream
+        self._inflate = zlib.decompressobj(wbits=31) if packed else None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left = _MAX_ANSWER
         async for chunk in self._stream:
-            left -= len(chunk)
+            piece = self._unpacked(chunk, left + 1)
+            left -= max(len(chunk), len(piece))
             if left < 0:
                 raise httpx2.DecodingError(f"the answer is longer than {_MAX_ANSWER:,} bytes")
-            yield chunk
+            yield piece
+
+    def _unpacked(self, chunk: bytes, at_most: int) -> bytes:
+        if self._inflate is None:
+            return chunk
+        if self._inflate.eof:
+            return b""  # whatever follows the end would only be collected
+        try:
+            return self._inflate.decompress(chunk, at_most)
+        except zlib.error as error:
+            raise httpx2.DecodingError("the answer is not packed as it says") from error
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -45,9 +58,12 @@ class _Bounded(httpx2.AsyncByteStream):
 
 class _BoundedTransport(httpx2.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.headers["accept-encoding"] = "gzip"
         response = await super().handle_async_request(request)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _Bounded(response.stream)
+        # unpacked here: the client itself would unpack without end, and a kilobyte can hold a megabyte
+        packed = response.headers.pop("content-encoding", "").strip().lower()
+        response.stream = _Bounded(response.stream, packed in ("gzip", "x-gzip"))
         return response
 
 
@@ -140,7 +156,7 @@ def refusal(who: str, code: int, said: str, after_s: float | None) -> OmnimodelE
     if code == 429:
         limited = f"{who} answers to no more requests for now: rate limit or quota (429){said}."
         return Outage(Unreachable(limited, "Wait, or raise the quota of the key."), after_s, answered=True)
-    if code in RETRIED:
+    if code in _RETRIED:
         failed = f"{who}'s server failed ({code}){said}."
         return Outage(Unreachable(failed, NEXT_LATER), after_s, answered=True)
     return Unreachable(

@@ -13,7 +13,7 @@ import numpy as np
 
 from omniview.core.image import UInt8Array
 
-__all__ = ["BOMB", "boxed", "disc", "entry", "fenced", "png64"]
+__all__ = ["BOMB", "boxed", "disc", "encoded", "entry", "fenced", "png64"]
 
 
 def png64(grey: UInt8Array, prefix: bool = True) -> str:
@@ -22,6 +22,13 @@ def png64(grey: UInt8Array, prefix: bool = True) -> str:
     assert done
     text = base64.b64encode(data.tobytes()).decode()
     return f"data:image/png;base64,{text}" if prefix else text
+
+
+def encoded(picture: UInt8Array, kind: str = ".png") -> bytes:
+    """(h,w) or (h,w,3) RGB uint8 as a file of a kind."""
+    done, data = cv2.imencode(kind, picture if picture.ndim == 2 else picture[..., ::-1])
+    assert done
+    return data.tobytes()
 
 
 def disc(size: int = 64) -> UInt8Array:

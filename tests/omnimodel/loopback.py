@@ -23,7 +23,9 @@ from typing import Any, Literal, Self, TypeAlias
 
 __all__ = ["FAULTS", "Loopback", "Request", "Step", "answer", "refusal"]
 
-Fault: TypeAlias = Literal["", "hang", "hang_mid_body", "cut", "reset", "endless"]
+Fault: TypeAlias = Literal[
+    "", "hang", "hang_mid_body", "cut", "reset", "reset_mid_body", "endless", "drip", "nonsense"
+]
 VERSION = "gemini-loopback-001"
 
 
@@ -75,12 +77,14 @@ def answer(
     finish: str | None = "STOP",
     thought: str = "",
     tokens: tuple[int, int, int] = (300, 200, 50),
-    picture: bool = False,
+    picture: bytes | None = None,
 ) -> Step:
     """A well-formed answer of the interface with `text` as the model's words."""
     parts: list[dict[str, Any]] = [{"text": thought, "thought": True}] if thought else []
     parts += [] if text is None else [{"text": text}]
-    parts += [{"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}] if picture else []
+    if picture is not None:
+        data = base64.b64encode(picture).decode()
+        parts.append({"inlineData": {"mimeType": "image/png", "data": data}})
     candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": parts}}
     if finish is not None:
         candidate["finishReason"] = finish
@@ -115,7 +119,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._wait_for_close()
             return
         if step.fault == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._reset()
+            return
+        if step.fault == "nonsense":
+            self.wfile.write(b"HTTP/9.9 what?\r\n\r\n" + bytes(500))
             self.close_connection = True
             return
         self.send_response(step.status)
@@ -129,12 +136,35 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        half = step.fault in ("cut", "hang_mid_body")
+        if step.fault == "drip":
+            self._drip(data)
+            return
+        half = step.fault in ("cut", "hang_mid_body", "reset_mid_body")
         self.wfile.write(data[: len(data) // 2] if half else data)
         self.wfile.flush()
         if step.fault == "hang_mid_body":
             self._wait_for_close()
+        if step.fault == "reset_mid_body":
+            self._reset()
         self.close_connection = step.fault != ""
+
+    def _reset(self) -> None:
+        """End the connection rudely, with RST instead of FIN."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+
+    def _drip(self, data: bytes) -> None:
+        """One byte at a time, so slowly that no single wait is long and the whole never ends."""
+        self.close_connection = True
+        self.server.hanging.set()
+        try:
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                if self.server.stopping.wait(0.02):
+                    break
+        except ConnectionError:
+            self.server.closed_by_client.set()
 
     def _wait_for_close(self) -> None:
         """Stay silent until the client gives up, and note that it did."""
