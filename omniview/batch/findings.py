@@ -61,21 +61,26 @@ class ModelSummary:
     defined: Mapping[str, Spread]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """Cases of one task, or all of them.
 
     Attributes:
         name: the task's, or "all".
-        cases: how many.
+        chosen: (n) bool: which cases.
         unit: of distances: "px" or "mm"; None where there are both, which no mean can hold.
         models: model to its summary.
     """
 
     name: str
-    cases: int
+    chosen: Bools
     unit: str | None
     models: Mapping[str, ModelSummary]
+
+    @property
+    def cases(self) -> int:
+        """How many."""
+        return int(np.count_nonzero(self.chosen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +182,7 @@ def _group(gathered: Gathered, name: str, cases: Bools) -> Group:
     unit = _unit(gathered, cases)
     metrics = [m for m in gathered.metrics if unit is not None or METRICS[m].unit == "1"]
     models = {model: _summary(series, cases, metrics) for model, series in gathered.models.items()}
-    return Group(name, int(np.count_nonzero(cases)), unit, models)
+    return Group(name, cases, unit, models)
 
 
 def _summary(series: Series, cases: Bools, metrics: list[str]) -> ModelSummary:

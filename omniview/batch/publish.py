@@ -17,9 +17,10 @@ from omniview.batch.columns import columns_json
 from omniview.batch.findings import find
 from omniview.batch.gather import Gatherer
 from omniview.batch.parquet import ParquetTable, parquet_missing
+from omniview.batch.report import report_html
 from omniview.batch.rows import COLUMNS, Record, Row, text_of
 from omniview.batch.summary import summary_json
-from omniview.io.write import replacing, write_json
+from omniview.io.write import replacing, write_bytes, write_json
 
 __all__ = ["publish", "safe_text"]
 
@@ -55,6 +56,7 @@ def publish(records: Iterable[Record], about: Mapping[str, Any], out: Path) -> N
     summary = summary_json(findings, about)
     summary["not_written"] = {} if missing is None else {"cases.parquet": missing}
     write_json(out / "summary.json", summary)
+    write_bytes(out / "report.html", report_html(findings, about).encode())
 
 
 def safe_text(value: Any) -> str:
