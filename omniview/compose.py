@@ -17,12 +17,14 @@ from typing import get_args
 
 from omniview import resources
 from omniview.core.asking import AskPolicy
+from omniview.core.check import Check
 from omniview.core.image import Image
+from omniview.core.interpreter import Interpreter
 from omniview.core.prediction import Prediction, Role
 from omniview.core.recognise import Recogniser
 from omniview.core.segmenter import Prompted, Segmenter
 from omniview.core.task import TASKS, Task
-from omniview.errors import CardError, MissingKey, NotAllowed, OmniViewError, SettingsError
+from omniview.errors import CardError, NotAllowed, OmniViewError, SettingsError
 from omniview.inference.card import Card, Cards, GeneralistCard, SpecialistCard, find_cards
 from omniview.inference.sam_card import SamCard
 from omniview.inference.worker import InferenceThread
@@ -31,7 +33,10 @@ from omniview.omnimodel.asking import CloudSegmenter
 from omniview.omnimodel.audit import Audit
 from omniview.omnimodel.budget import Budget, Caps
 from omniview.omnimodel.cache import AnswerCache
-from omniview.omnimodel.gemini import gemini_calls
+from omniview.omnimodel.calls import Calls
+from omniview.omnimodel.clouds import CLOUDS, cloud_calls, key_wanted, style_of, title_of
+from omniview.omnimodel.connection import check_connection
+from omniview.omnimodel.interpret import CloudInterpreter
 from omniview.omnimodel.ledger import Spent
 from omniview.omnimodel.prices import PriceTable
 from omniview.omnimodel.promptable import BuiltinGeneralist
@@ -39,10 +44,8 @@ from omniview.omnimodel.sam import SamSegmenter
 from omniview.settings import Omnimodel, Settings, api_key, home
 from omniview.specialists.onnx_specialist import OnnxSpecialist
 
-__all__ = ["Composer", "Unavailable", "model_folders"]
+__all__ = ["Composer", "Unavailable", "model_folders", "policy_of"]
 
-_OUTSIDE = ("gemini", "openai")
-"""Omnimodels that may cost money and see pixels outside of this machine."""
 _LISTENING = ("builtin", "sam")
 """Omnimodels that run here and answer to clicks: offline or not is the same to them."""
 
@@ -50,6 +53,11 @@ _LISTENING = ("builtin", "sam")
 def model_folders() -> tuple[Path, ...]:
     """Where model cards are looked for: what ships with OmniView, then the user's own."""
     return resources.path("models"), home() / "models"
+
+
+def policy_of(settings: Settings) -> AskPolicy:
+    """When an omnimodel outside of this machine is asked at all."""
+    return AskPolicy(settings.ask.when, settings.ask.below)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +115,7 @@ class Composer:
 
     def policy(self) -> AskPolicy:
         """When an omnimodel outside of this machine is asked at all."""
-        ask = self._settings.ask
-        return AskPolicy(ask.when, ask.below)
+        return policy_of(self._settings)
 
     def spent(self) -> Spent:
         """What omnimodels have cost so far. Blocks for a moment.
@@ -145,7 +152,7 @@ class Composer:
         builders: Mapping[str, Callable[[], Segmenter]] = {
             "builtin": self._generalist,
             "sam": self._sam,
-            "gemini": lambda: self._gemini(offline),
+            **{name: partial(self._cloud, name, offline) for name in CLOUDS},
         }
         if omnimodel != "none" and omnimodel not in builders:
             raise SettingsError(
@@ -174,6 +181,39 @@ class Composer:
             raise chosen.error
         return chosen if isinstance(chosen, Prompted) else None
 
+    def interpreter(self, omnimodel: str, offline: bool) -> Interpreter:
+        """The omnimodel of that name, to be asked in words; to be closed by whoever asked for it.
+
+        Raises:
+            NotAllowed: offline.
+            MissingKey: it needs a key and there is none.
+            SettingsError: it cannot talk, or there is none of that name.
+        """
+        if omnimodel in CLOUDS:
+            return CloudInterpreter(self._calls(omnimodel, offline))
+        talkers = " or ".join(CLOUDS)
+        if omnimodel in self.omnimodels():
+            raise SettingsError(
+                f"The omnimodel {omnimodel!r} cannot talk: it outlines, but has no words.",
+                f"Ask {talkers} (--omnimodel), or your own server through openai.",
+            )
+        raise SettingsError(f"There is no omnimodel {omnimodel!r}.", f"Choose {talkers}.")
+
+    async def check(self, omnimodel: str, offline: bool = False) -> tuple[Check, ...]:
+        """What of a cloud omnimodel's connection works, without sending anything of an image.
+
+        Raises:
+            NotAllowed: offline.
+            SettingsError: it is none that is reached over a network.
+            OutputError: the audit could not be written, so nothing was tried.
+        """
+        if omnimodel not in CLOUDS:
+            raise SettingsError(
+                f"There is no connection to test for {omnimodel!r}.", f"Choose {' or '.join(CLOUDS)}."
+            )
+        offline = offline or self._settings.offline
+        return await check_connection(omnimodel, self._settings, api_key, audit=Audit(home()), offline=offline)
+
     async def close(self) -> None:
         """Close every segmenter and end the inference thread."""
         built, self._built, self._retired = (*self._built.values(), *self._retired), {}, []
@@ -188,7 +228,7 @@ class Composer:
                     self._built[key] = build()
                 except OmniViewError as error:
                     name = key[-1] if role == "specialist" else key[0]
-                    return Unavailable(name, role, error, asks_outside=name in _OUTSIDE)
+                    return Unavailable(name, role, error, asks_outside=name in CLOUDS)
             return self._built[key]
 
     def _find(self, matches: Callable[[Card], bool], what: str) -> Card:
@@ -226,28 +266,33 @@ class Composer:
         chosen = self._settings
         return SamSegmenter(card, self._thread, device=chosen.device, threads=chosen.threads)
 
-    def _gemini(self, offline: bool) -> Segmenter:
+    def _cloud(self, name: str, offline: bool) -> Segmenter:
+        settings = self._settings
+        return CloudSegmenter(
+            self._calls(name, offline),
+            answers=settings.answers,
+            style=style_of(name, settings),
+            informed=settings.ask.informed,
+        )
+
+    def _calls(self, name: str, offline: bool) -> Calls:
         if offline:
-            raise NotAllowed("OmniView is offline, nothing was sent.", "Switch Offline off to ask Gemini.")
-        if api_key("gemini") is None:
-            raise MissingKey(
-                "There is no Gemini API key.", "Set GEMINI_API_KEY, or choose another omnimodel."
+            raise NotAllowed(
+                "OmniView is offline, nothing was sent.", f"Switch Offline off to ask {title_of(name)}."
             )
         settings = self._settings
-        calls = gemini_calls(
-            settings.gemini,
-            partial(api_key, "gemini"),
+        wanted = key_wanted(name, settings)
+        if wanted is not None and api_key(name) is None:
+            raise wanted
+        return cloud_calls(
+            name,
+            settings,
+            api_key,
             airlock=Airlock(home(), offline=offline, consent_given=self._consent),
             audit=Audit(home()),
             prices=PriceTable.load(home()),
             purse=self._budget,
             answers=AnswerCache(home(), settings.cache_mb) if settings.cache_mb else None,
-        )
-        return CloudSegmenter(
-            calls,
-            answers=settings.answers,
-            style=settings.gemini.mask_style,
-            informed=settings.ask.informed,
         )
 
 

@@ -10,24 +10,28 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import omniview
 from omniview.batch.cluster import LOCAL, Cluster
+from omniview.batch.doubt import threshold
 from omniview.batch.one import AUTO, Question
 from omniview.batch.processes import Processes
 from omniview.batch.run import Progress, Result, Resume, Run, Workers
 from omniview.batch.station import CLOUD_PLACES, Station
 from omniview.batch.work import Order
-from omniview.compose import Composer, model_folders
-from omniview.core.asking import AskPolicy
+from omniview.compose import Composer, model_folders, policy_of
+from omniview.core.asking import AskPolicy, Share, rule_from
 from omniview.core.task import TASKS
 from omniview.errors import SettingsError
 from omniview.inference.card import GeneralistCard, SpecialistCard, find_cards
 from omniview.io.pair import Pairing, pair_anything
-from omniview.settings import Settings
+from omniview.omnimodel.outlook import Outlook, outlook
+from omniview.settings import Settings, home
 
 __all__ = ["ComposerOf", "Plan", "plan", "score"]
 
@@ -43,10 +47,11 @@ class ComposerOf:
 
     settings: Settings
     consent: bool = False
+    session: str = ""
 
     def __call__(self) -> Composer:
         """A composer, to be closed by whoever asked."""
-        return Composer(self.settings, consent=self.consent)
+        return Composer(self.settings, consent=self.consent, session=self.session or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Plan:
         order: what is wanted of each.
         settings: how the models work.
         consent: whether pixels may leave this machine for this run.
+        share: largest share of the cases that an omnimodel outside of this machine is asked about.
     """
 
     folder: Path
@@ -66,6 +72,30 @@ class Plan:
     order: Order
     settings: Settings
     consent: bool = False
+    share: float = 1.0
+
+    def asking(self, policy: AskPolicy) -> Plan:
+        """The same with another rule when to ask."""
+        ask = {**self.settings.ask.model_dump(), "when": policy.when, "below": policy.below}
+        question = replace(self.order.question, ask=policy)
+        settings = self.settings.changed(ask=ask)
+        return replace(self, settings=settings, order=replace(self.order, question=question))
+
+    async def doubtful(self) -> Plan:
+        """The same, asking about the share of the cases that the specialist is most doubtful of.
+
+        The specialist looks at every image for that, in this process.
+        """
+        composer = await asyncio.to_thread(ComposerOf(self.settings))
+        try:
+            below = await threshold(self.pairing.pairs, composer, self.order.question, self.share)
+        finally:
+            await composer.close()
+        return self.asking(AskPolicy("doubtful", below))
+
+    def outlook(self) -> Outlook | None:
+        """What asking may cost; None where nothing can cost anything. Blocks."""
+        return outlook(self.settings, ceil(self.share * len(self.pairing.pairs)), home())
 
     def run(
         self,
@@ -88,7 +118,8 @@ class Plan:
         Raises:
             SettingsError: offline and on a cluster, which is reached by sockets.
         """
-        make = ComposerOf(self._shared_out(jobs if scheduler in ("", LOCAL) else 1), self.consent)
+        shared_out = self._shared_out(jobs if scheduler in ("", LOCAL) else 1)
+        make = ComposerOf(shared_out, self.consent, uuid4().hex)
         workers = self._workers(jobs, scheduler, make)
         return Run(
             self.pairing.pairs,
@@ -173,8 +204,7 @@ def plan(
         UnreadableFile: there is nothing to score.
         SettingsError: the task does not exist.
     """
-    ask = AskPolicy(settings.ask.when, settings.ask.below)
-    question = Question(task, settings.omnimodel, settings.offline, ask)
+    question = Question(task, settings.omnimodel, settings.offline, policy_of(settings))
     if task != AUTO and task not in TASKS:
         raise SettingsError(f"There is no task {task!r}.", f"Choose one of {', '.join((AUTO, *TASKS))}.")
     pairing = pair_anything(folder, truth)
@@ -199,6 +229,8 @@ def score(
     scheduler: str = "",
     resume: Resume = "no",
     consent: bool = False,
+    ask: str | None = None,
+    budget: float | None = None,
     settings: Settings | None = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -221,6 +253,10 @@ def score(
             then the workers to start there.
         resume: go on with the run that `out` holds: "yes" if nothing has changed, "anyway" whatever has.
         consent: let pixels leave this machine for this run.
+        ask: when a cloud omnimodel is asked at all: "always", "never", "below:0.75" (where the specialist's
+            predicted Dice is below that) or "share:0.2" (about those 20 % of all cases that the specialist is
+            most doubtful of, which looks at every image once more for that); default: as the settings say.
+        budget: what the run may cost at most, in US dollars; default: as the settings say.
         settings: instead of the person's own.
         on_plan: told what will be done, before it is; what it raises stops it.
         on_progress: told after every case.
@@ -231,6 +267,9 @@ def score(
     """
     given = {"omnimodel": omnimodel, "answers": answers, "views": views, "offline": offline}
     chosen = (settings or Settings.load()).changed(**{k: v for k, v in given.items() if v is not None})
+    if budget is not None:
+        chosen = chosen.changed(budget={**chosen.budget.model_dump(), "session": budget})
+    rule = None if ask is None else rule_from(ask)
     planned = plan(
         Path(folder),
         chosen,
@@ -240,11 +279,16 @@ def score(
         masks=masks,
         consent=consent,
     )
+    if isinstance(rule, Share):
+        planned = replace(planned, share=rule.of_all)
+    elif rule is not None:
+        planned = planned.asking(rule)
     if on_plan is not None:
         on_plan(planned)
 
     async def work() -> Result:
-        run = planned.run(Path(out), jobs=jobs, scheduler=scheduler, resume=resume, on_progress=on_progress)
+        plan = await planned.doubtful() if isinstance(rule, Share) else planned
+        run = plan.run(Path(out), jobs=jobs, scheduler=scheduler, resume=resume, on_progress=on_progress)
         return await run.go()
 
     return _waited_for(work())

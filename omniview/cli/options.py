@@ -8,10 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from omniview import log
+from omniview.errors import SettingsError
 from omniview.settings import Settings, home
 
 __all__ = [
     "Answers",
+    "Ask",
+    "Budget",
     "Consent",
     "Offline",
     "Omnimodel",
@@ -29,10 +32,24 @@ Offline = Annotated[bool, typer.Option("--offline", help="open no socket at all"
 Consent = Annotated[bool, typer.Option("--consent", help="let pixels leave this machine for this run")]
 Answers = Annotated[int | None, typer.Option(min=1, max=16, help="how often a cloud omnimodel is asked")]
 Views = Annotated[int | None, typer.Option(min=1, max=8, help="test-time augmentations of the specialist")]
+Ask = Annotated[
+    str | None, typer.Option(metavar="always|never|below:DICE", help="when a cloud omnimodel is asked")
+]
+Budget = Annotated[
+    float | None,
+    typer.Option(min=0, help="what this run may cost at most, in US dollars"),
+]
 Out = Annotated[Path, typer.Option(help="folder for the results")]
 
 
-def chosen_settings(omnimodel: str | None, offline: bool, answers: int | None, views: int | None) -> Settings:
+def chosen_settings(
+    omnimodel: str | None,
+    offline: bool,
+    answers: int | None,
+    views: int | None,
+    ask: str | None = None,
+    budget: float | None = None,
+) -> Settings:
     """The person's settings with what the command line says on top; starts the log.
 
     Raises:
@@ -40,7 +57,21 @@ def chosen_settings(omnimodel: str | None, offline: bool, answers: int | None, v
     """
     log.start(home())
     settings = Settings.load()
-    chosen = {"omnimodel": omnimodel, "answers": answers, "views": views, "offline": offline or None}
+    chosen: dict[str, Any] = {
+        "omnimodel": omnimodel,
+        "answers": answers,
+        "views": views,
+        "offline": offline or None,
+    }
+    if ask is not None:
+        from omniview.core.asking import Share, rule_from
+
+        rule = rule_from(ask)
+        if isinstance(rule, Share):
+            raise SettingsError(f"--ask {ask} needs a whole folder.", "Use omniview score, or below:DICE.")
+        chosen["ask"] = {**settings.ask.model_dump(), "when": rule.when, "below": rule.below}
+    if budget is not None:
+        chosen["budget"] = {**settings.budget.model_dump(), "session": budget}
     given = {name: value for name, value in chosen.items() if value is not None}
     return settings.changed(**given)
 
@@ -55,5 +86,6 @@ def composer_of(settings: Settings, consent: bool) -> Any:
 def question_of(settings: Settings, task: str) -> Any:
     """What every image is asked."""
     from omniview.batch.one import Question
+    from omniview.compose import policy_of
 
-    return Question(task, settings.omnimodel, settings.offline)
+    return Question(task, settings.omnimodel, settings.offline, policy_of(settings))

@@ -10,7 +10,17 @@ from rich.markup import escape
 from typer.core import TyperCommand
 
 from omniview.cli.console import complain, console
-from omniview.cli.options import Answers, Consent, Offline, Omnimodel, Out, Task, Views, chosen_settings
+from omniview.cli.options import (
+    Answers,
+    Budget,
+    Consent,
+    Offline,
+    Omnimodel,
+    Out,
+    Task,
+    Views,
+    chosen_settings,
+)
 from omniview.errors import OutputError
 
 if TYPE_CHECKING:
@@ -54,6 +64,11 @@ def score(
             metavar="[=anyway]", help="go on with the run in OUT; =anyway: even if something changed"
         ),
     ] = "no",
+    ask: Annotated[
+        str | None,
+        typer.Option(metavar="always|never|below:DICE|share:PART", help="when a cloud omnimodel is asked"),
+    ] = None,
+    budget: Budget = None,
     consent: Consent = False,
 ) -> None:
     """Score a whole folder: cases.csv, summary.json and report.html."""
@@ -86,6 +101,8 @@ def score(
                 scheduler=scheduler,
                 resume=resume,
                 consent=consent,
+                ask=ask,
+                budget=budget,
                 settings=settings,
                 on_plan=_tell,
                 on_progress=advance,
@@ -109,3 +126,5 @@ def _tell(plan: Plan) -> None:
         console.print(escape(f"not paired: {one.path.name}: {one.reason}"))
     if len(left) > _TOLD:
         console.print(f"not paired: {len(left) - _TOLD} more")
+    if (outlook := plan.outlook()) is not None:
+        console.print(escape(outlook.text()))

@@ -12,6 +12,8 @@ from rich.markup import escape
 from omniview.cli.console import complain, console
 from omniview.cli.options import (
     Answers,
+    Ask,
+    Budget,
     Consent,
     Offline,
     Omnimodel,
@@ -36,13 +38,15 @@ def segment(
     answers: Answers = None,
     views: Views = None,
     frame: Annotated[int, typer.Option(min=0, help="which frame of a clip or volume")] = 0,
+    ask: Ask = None,
+    budget: Budget = None,
     consent: Consent = False,
 ) -> None:
     """Write masks, uncertainty and a JSON record for each image."""
     from omniview.batch.one import analyse_file
     from omniview.batch.results import unique_stems, write_case
 
-    settings = chosen_settings(omnimodel, offline, answers, views)
+    settings = chosen_settings(omnimodel, offline, answers, views, ask, budget)
 
     async def work() -> bool:
         composer, question = composer_of(settings, consent), question_of(settings, task)

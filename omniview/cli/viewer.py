@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from omniview.cli.options import Consent, Offline, Omnimodel, Task, chosen_settings
+from omniview.cli.options import Ask, Budget, Consent, Offline, Omnimodel, Task, chosen_settings
 from omniview.errors import SettingsError
 
 __all__ = ["open_"]
@@ -22,6 +22,8 @@ def open_(
     sample: Annotated[str | None, typer.Option(help="open a built-in sample case instead")] = None,
     screenshot: Annotated[Path | None, typer.Option(help="save the analysed window here, and quit")] = None,
     masks: Annotated[Path | None, typer.Option(help="with --screenshot: also write the masks here")] = None,
+    ask: Ask = None,
+    budget: Budget = None,
     consent: Consent = False,
 ) -> None:
     """Open the viewer. With --screenshot: wait for the analysis, save the window, quit."""
@@ -32,7 +34,7 @@ def open_(
     ):
         if given and lacks:
             raise SettingsError(words, "Give both, or leave it out." if sample is None else "Leave one out.")
-    settings = chosen_settings(omnimodel, offline, None, None)
+    settings = chosen_settings(omnimodel, offline, None, None, ask, budget)
     from omniview.app import run
 
     code = run(

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from omniview.core.prediction import Prediction
+from omniview.errors import SettingsError
 
-__all__ = ["ALWAYS", "BECAUSE", "AskPolicy", "Verdict", "When"]
+__all__ = ["ALWAYS", "BECAUSE", "AskPolicy", "Share", "Verdict", "When", "rule_from"]
 
 When: TypeAlias = Literal["always", "doubtful", "never"]
 
@@ -74,3 +75,42 @@ class AskPolicy:
 
 ALWAYS = AskPolicy()
 """Ask about every case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Ask about those cases of a whole batch that the specialist is most doubtful of.
+
+    That needs its opinion on all of them first, from which a threshold follows (`threshold_for_share`).
+
+    Attributes:
+        of_all: largest share of the cases to ask about, in [0,1].
+    """
+
+    of_all: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.of_all <= 1.0:
+            raise ValueError(f"Share.of_all must lie within [0,1], got {self.of_all}")
+
+
+def rule_from(text: str) -> AskPolicy | Share:
+    """The rule that a person wrote: `always`, `never`, `below:0.75` or `share:0.2`.
+
+    Raises:
+        SettingsError: it is none of them.
+    """
+    word, colon, figure = text.strip().partition(":")
+    try:
+        if not colon and word in ("always", "never"):
+            return AskPolicy("always" if word == "always" else "never")
+        if word == "below":
+            return AskPolicy("doubtful", float(figure))
+        if word == "share":
+            return Share(float(figure))
+    except ValueError:
+        pass
+    raise SettingsError(
+        f"{text!r} does not say when to ask.",
+        "Give always, never, below:0.75 (a predicted Dice from 0 to 1) or share:0.2 (of all cases).",
+    )

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniview.core.asking import ALWAYS, AskPolicy
+from omniview.core.asking import ALWAYS, AskPolicy, Share, rule_from
 from omniview.core.prediction import Prediction, Quality
 from omniview.core.quality import threshold_for_share
+from omniview.errors import SettingsError
 
 
 def _specialist(quality: float | None) -> Prediction:
@@ -75,3 +76,15 @@ def test_never_more_than_the_share_is_asked(qualities: list[float | None], share
     asked = unknown + sum(q is not None and q < below for q in qualities)
     assert 0.0 <= below <= 1.0
     assert asked <= max(unknown, share * len(qualities) + 1e-6)
+
+
+def test_a_rule_can_be_written_in_a_word() -> None:
+    """As on the command line; what is no rule is refused with the choices."""
+    assert rule_from("always") == ALWAYS
+    assert rule_from(" never ") == AskPolicy("never")
+    assert rule_from("below:0.6") == AskPolicy("doubtful", 0.6)
+    assert rule_from("share:0.2") == Share(0.2)
+    for text in ("", "often", "below", "below:x", "below:1.5", "share:-1", "share:nan", "always:1"):
+        with pytest.raises(SettingsError, match="when to ask") as caught:
+            rule_from(text)
+        assert "share:0.2" in caught.value.next_step
