@@ -10,8 +10,13 @@ __all__ = ["audit_verify"]
 
 
 def audit_verify() -> None:
-    """Check that no record was changed, removed or reordered."""
-    from omniview.omnimodel.audit import Audit, verify
+    """Check that no record was changed, removed or reordered; say what was paid to whom on which day."""
+    from omniview.omnimodel.audit import Audit, paid, verify
 
     path = Audit(home()).path
     typer.echo(f"{verify(path)} records, unbroken: {path}")
+    for one in paid(path):
+        cost = f"{one.cost:.4f} {one.currency}" if one.currency else "cost not known"
+        unknown = f" ({one.unknown} of unknown cost)" if one.unknown and one.currency else ""
+        calls = "1 call" if one.calls == 1 else f"{one.calls} calls"
+        typer.echo(f"{one.day}  {one.endpoint}  {calls}  {cost}{unknown}")

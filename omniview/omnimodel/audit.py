@@ -16,13 +16,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from omniview.errors import OutputError, UnreadableFile
 
-__all__ = ["Audit", "verify"]
+__all__ = ["Audit", "Paid", "paid", "verify"]
 
 _FILE = "audit.jsonl"
 _START = "0" * 64
@@ -85,9 +86,7 @@ def verify(path: Path) -> int:
         head = _read_head(path)
         records = path.read_bytes().splitlines() if path.exists() else []
     except OSError as error:
-        raise UnreadableFile(
-            f"The audit cannot be read ({error.strerror}).", "Check the permissions of the file."
-        ) from error
+        raise _unreadable(error) from error
     hashes = [_START]
     for number, raw in enumerate(records, 1):
         entry = _parsed(raw)
@@ -101,6 +100,58 @@ def verify(path: Path) -> int:
     if head is None or head[0] >= len(hashes) or hashes[head[0]] != head[1]:
         raise _broken(len(hashes))
     return len(records)
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What one endpoint was sent on one day, and what that cost.
+
+    Attributes:
+        day: UTC, ISO 8601.
+        endpoint: scheme, host and port.
+        calls: calls that ended, answered or not.
+        unknown: those of them whose cost is not known.
+        cost: sum of the others, in `currency`.
+        currency: ISO 4217 code; empty if no cost is known.
+    """
+
+    day: str
+    endpoint: str
+    calls: int
+    unknown: int
+    cost: float
+    currency: str
+
+
+def paid(path: Path) -> tuple[Paid, ...]:
+    """Costs by day, endpoint and currency, in that order.
+
+    Args:
+        path: `audit.jsonl`; `verify` it first, as nothing is checked here.
+
+    Raises:
+        UnreadableFile: it cannot be read.
+    """
+    try:
+        records = [_parsed(raw) or {} for raw in path.read_bytes().splitlines()] if path.exists() else []
+    except OSError as error:
+        raise _unreadable(error) from error
+    where = {record.get("n"): str(record.get("endpoint", "")) for record in records}
+    costs: dict[tuple[str, str, str], list[float | None]] = {}
+    for record in records:
+        if record.get("event") == "ended":
+            day, endpoint = str(record.get("time", ""))[:10], where.get(record.get("of"), "")
+            costs.setdefault((day, endpoint, str(record.get("currency", ""))), []).append(record.get("cost"))
+    return tuple(
+        Paid(day, endpoint, len(each), each.count(None), sum(c for c in each if c is not None), currency)
+        for (day, endpoint, currency), each in sorted(costs.items())
+    )
+
+
+def _unreadable(error: OSError) -> UnreadableFile:
+    return UnreadableFile(
+        f"The audit cannot be read ({error.strerror}).", "Check the permissions of the file."
+    )
 
 
 def _read_head(path: Path) -> tuple[int, str] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from omniview.errors import OutputError, UnreadableFile
-from omniview.omnimodel.audit import Audit, verify
+from omniview.omnimodel.audit import Audit, Paid, paid, verify
 
 
 def written(folder: Path, count: int = 5) -> Path:
@@ -127,3 +127,20 @@ def test_what_cannot_be_written_or_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "audit.jsonl").mkdir()
     with pytest.raises(UnreadableFile, match="cannot be read"):
         verify(tmp_path / "audit.jsonl")
+
+
+def test_what_was_paid_is_told_by_endpoint(tmp_path: Path) -> None:
+    """The end of a call belongs to where its last departure went; an unknown cost is counted, not guessed."""
+    assert paid(tmp_path / "audit.jsonl") == ()
+    audit = Audit(tmp_path)
+    for endpoint, cost in (("https://a:443", 0.25), ("https://b:443", 0.5), ("https://a:443", 0.5)):
+        number = audit.append(event="sent", endpoint=endpoint)
+        audit.append(event="ended", of=number, cost=cost, currency="USD")
+    audit.append(event="ended", of=audit.append(event="sent", endpoint="https://b:443"))
+    found = paid(audit.path)
+    day = found[0].day
+    assert found == (
+        Paid(day, "https://a:443", 2, 0, 0.75, "USD"),
+        Paid(day, "https://b:443", 1, 1, 0.0, ""),
+        Paid(day, "https://b:443", 1, 0, 0.5, "USD"),
+    )
