@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from omniview.analyse import FUSED, with_prediction, with_truth
 from omniview.core.case import Case
+from omniview.core.fusion import SAFE_DEFAULT
 from omniview.core.image import FloatArray
 from omniview.core.prediction import Prediction
 from omniview.errors import OmniViewError
@@ -23,6 +24,9 @@ from omniview.ui.session import Session, Snapshot, Stage
 
 __all__ = ["Prompting", "why_not"]
 
+_LED = replace(SAFE_DEFAULT, bias=1.0, assumed_omnimodel=0.85)
+"""Who shows something has looked: the answer to it leads the fusion, unless the specialist promises far
+more. Chosen, not fitted."""
 _KEPT_PIXELS = 24_000_000  # of answers for undo; one takes some 10 bytes a pixel
 
 
@@ -139,7 +143,7 @@ class Prompting:
             else:
                 answer = self._answers.get(prompts.marks) or await self._ask(now.case, prompts)
                 self._keep(prompts.marks, answer)
-                case = await asyncio.to_thread(with_prediction, now.case, answer)
+                case = await asyncio.to_thread(with_prediction, now.case, answer, _LED)
         except OmniViewError as error:
             self._session.update(notice=notice_of(error))
             return

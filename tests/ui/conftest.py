@@ -14,9 +14,12 @@ import pytest
 import qasync
 from PyQt6.QtWidgets import QApplication
 
+from omniview.inference.card import GeneralistCard, read_card
 from omniview.ui.session import Session, Snapshot
 from omniview.ui.theme import dress
 from omniview.ui.window import Window
+from tests.omnimodel.generalist import write_generalist
+from tests.ui.click_tool import Listener, ListeningModels, Tool
 from tests.ui.parts import Desk, OtsuModels
 
 Run: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -74,3 +77,24 @@ def blob(tmp_path: Path) -> Path:
     cv2.imwrite(str(tmp_path / "images" / "blob.png"), pixels)
     cv2.imwrite(str(tmp_path / "masks" / "blob.png"), mask)
     return tmp_path / "images" / "blob.png"
+
+
+@pytest.fixture
+def tool(run: Run, tmp_path: Path) -> Iterator[Tool]:
+    """A shown window whose omnimodel listens."""
+    card = read_card(write_generalist(tmp_path / "generalist"))
+    assert isinstance(card, GeneralistCard)
+    models = ListeningModels()
+    models.listener = Listener(card, models.thread)
+
+    async def build() -> Window:
+        return Window(Session(Snapshot()), models)
+
+    window = run(build())
+    window.resize(1280, 800)
+    window.show()
+    yield Tool(Desk(window, models), models.listener)
+    run(window.rest())
+    window.close()
+    window.deleteLater()
+    models.thread.close()
