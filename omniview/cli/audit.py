@@ -16,7 +16,6 @@ def audit_verify() -> None:
     path = Audit(home()).path
     typer.echo(f"{verify(path)} records, unbroken: {path}")
     for one in paid(path):
-        cost = f"{one.cost:.4f} {one.currency}" if one.currency else "cost not known"
-        unknown = f" ({one.unknown} of unknown cost)" if one.unknown and one.currency else ""
+        cost = "cost not known" if one.cost is None else f"{one.cost:.4f} {one.currency}"
         calls = "1 call" if one.calls == 1 else f"{one.calls} calls"
-        typer.echo(f"{one.day}  {one.endpoint}  {calls}  {cost}{unknown}")
+        typer.echo(f"{one.day}  {one.endpoint}  {calls}  {cost}")

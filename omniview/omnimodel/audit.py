@@ -110,16 +110,14 @@ class Paid:
         day: UTC, ISO 8601.
         endpoint: scheme, host and port.
         calls: calls that ended, answered or not.
-        unknown: those of them whose cost is not known.
-        cost: sum of the others, in `currency`.
-        currency: ISO 4217 code; empty if no cost is known.
+        cost: their sum, in `currency`; None for the calls of which it is not known.
+        currency: ISO 4217 code; empty where the cost is not known.
     """
 
     day: str
     endpoint: str
     calls: int
-    unknown: int
-    cost: float
+    cost: float | None
     currency: str
 
 
@@ -137,13 +135,14 @@ def paid(path: Path) -> tuple[Paid, ...]:
     except OSError as error:
         raise _unreadable(error) from error
     where = {record.get("n"): str(record.get("endpoint", "")) for record in records}
-    costs: dict[tuple[str, str, str], list[float | None]] = {}
+    costs: dict[tuple[str, str, str], list[float]] = {}
     for record in records:
         if record.get("event") == "ended":
             day, endpoint = str(record.get("time", ""))[:10], where.get(record.get("of"), "")
-            costs.setdefault((day, endpoint, str(record.get("currency", ""))), []).append(record.get("cost"))
+            key = (day, endpoint, str(record.get("currency", "")))
+            costs.setdefault(key, []).append(record.get("cost", 0.0))
     return tuple(
-        Paid(day, endpoint, len(each), each.count(None), sum(c for c in each if c is not None), currency)
+        Paid(day, endpoint, len(each), sum(each) if currency else None, currency)
         for (day, endpoint, currency), each in sorted(costs.items())
     )
 
