@@ -154,6 +154,8 @@ class Run:
     async def _go(self, journal: Journal) -> Result:
         accepted = await self._in_order(lambda: begin(journal, self._pairs, self._deciding, self._resuming))
         self._tally = Tally(len(self._pairs), await self._in_order(journal.totals))
+        if not self._may_start.is_set():
+            self._tally.rest()
         finished = await self._in_order(journal.finished)
         self._notify(self._tally.progress())
         todo = (pair for pair in self._pairs if pair.name not in finished)

@@ -140,7 +140,7 @@ def a_run(
         make or MakeOtsu(),
         workers or Station(models or OtsuModels()),
         out,
-        deciding=deciding or {"settings": "these"},
+        deciding=deciding or {"settings": {"views": 8}},
         resume=resume,
         on_progress=None if notes is None else notes.append,
     )

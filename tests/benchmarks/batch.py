@@ -1,0 +1,183 @@
+"""Measures the batch engine: throughput against the bare network, memory over many cases, listing of folders.
+
+``python -m tests.benchmarks.batch`` prints one line for each and ends with status 1 if a bar is missed; name
+some of ``throughput memory listing`` to run only those. Nothing else should run on the machine meanwhile:
+the engine reads and scores on the cores that the network leaves idle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+
+from omniview.batch.run import Progress
+from omniview.compose import model_folders
+from omniview.core.image import Array, Image
+from omniview.core.phantom import endoscopy
+from omniview.inference.card import SpecialistCard, find_cards
+from omniview.inference.session import open_session
+from omniview.inference.tensors import prepare, to_nchw
+from omniview.io.pair import pair_anything
+from omniview.scoring import plan
+from omniview.settings import Settings
+from tests.networks import write_specialist
+
+IMAGES, SIDE, THREADS = 400, (256, 256), 1
+RATIO = 0.9
+FEW, MANY, GROWTH_MB = 1_000, 20_000, 50.0
+FILES, LISTING_S = 100_000, 5.0
+ROUNDS = 3
+
+
+def throughput(folder: Path) -> bool:
+    """Images a second of a whole offline run against those of `session.run` alone on ready tensors."""
+    images = _phantoms(folder / "set")
+    card = next(
+        card
+        for card in find_cards(model_folders()).cards
+        if isinstance(card, SpecialistCard) and card.task == "polyp"
+    )
+    session = open_session(card.folder / card.weights, device="cpu", threads=THREADS)
+    (name,) = session.inputs
+    tensors: list[Array] = [to_nchw(prepare(image.rgb8(), card.input).inputs, card.input) for image in images]
+    settings = Settings(omnimodel="none", views=1, threads=THREADS, device="cpu", offline=True)
+    for tensor in tensors[:20]:
+        session.run({name: tensor})
+    bare, whole = [], []
+    for turn in range(ROUNDS):
+        start = perf_counter()
+        for tensor in tensors:
+            session.run({name: tensor})
+        bare.append(IMAGES / (perf_counter() - start))
+        whole.append(_rate(folder / "set", folder / f"out{turn}", settings))
+    ratios = [w / b for w, b in zip(whole, bare, strict=True)]
+    typer.echo(
+        f"throughput: {statistics.median(whole):.1f} images/s, bare network {statistics.median(bare):.1f};"
+        f" ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}), bar {RATIO}"
+    )
+    return statistics.median(ratios) >= RATIO
+
+
+def memory(folder: Path) -> bool:
+    """Growth of the process's memory from 1,000 to 20,000 finished cases of a tiny network."""
+    home = folder / "home"
+    write_specialist(home / "models")
+    os.environ["OMNIVIEW_HOME"] = str(home)
+    images, masks = folder / "many" / "images", folder / "many" / "masks"
+    images.mkdir(parents=True)
+    masks.mkdir()
+    rng = np.random.default_rng(0)
+    kinds = []
+    for _ in range(50):
+        mask = np.zeros((32, 32), np.uint8)
+        y, x = rng.integers(2, 16, 2)
+        mask[y : y + 12, x : x + 12] = 255
+        kinds.append(tuple(cv2.imencode(".png", one)[1].tobytes() for one in (mask // 2 + 60, mask)))
+    for index in range(MANY):
+        stored, drawn = kinds[index % len(kinds)]
+        (images / f"{index}.png").write_bytes(stored)
+        (masks / f"{index}.png").write_bytes(drawn)
+    seen: dict[int, float] = {}
+    settings = Settings(omnimodel="none", views=1, threads=THREADS, device="cpu", offline=True)
+    start = perf_counter()
+    _rate(folder / "many", folder / "out", settings, at=(FEW, MANY), seen=seen)
+    seen[-1] = _resident_mb()
+    growth, after = seen[MANY] - seen[FEW], seen[-1] - seen[FEW]
+    typer.echo(
+        f"memory: {seen[FEW]:.0f} MB at {FEW:,} cases, {seen[MANY]:.0f} MB at {MANY:,},"
+        f" {seen[-1]:.0f} MB when published; growth {growth:.1f} and {after:.1f} MB, bar {GROWTH_MB:.0f};"
+        f" {MANY / (perf_counter() - start):.0f} cases/s"
+    )
+    return growth <= GROWTH_MB
+
+
+def listing(folder: Path) -> bool:
+    """Seconds to list and pair 100,000 files."""
+    for kind in ("images", "masks"):
+        (folder / "listed" / kind).mkdir(parents=True)
+        for index in range(FILES // 2):
+            (folder / "listed" / kind / f"case_{index}.png").touch()
+    took = []
+    for _ in range(ROUNDS):
+        start = perf_counter()
+        pairing = pair_anything(folder / "listed")
+        took.append(perf_counter() - start)
+        if len(pairing.pairs) != FILES // 2 or pairing.unpaired:
+            raise SystemExit("listing: wrong pairs")
+    typer.echo(f"listing: {FILES:,} files in {statistics.median(took):.2f} s, bar {LISTING_S:.0f} s")
+    return statistics.median(took) <= LISTING_S
+
+
+def _phantoms(folder: Path) -> list[Image]:
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    images = []
+    for seed in range(IMAGES):
+        image, truth = endoscopy(seed, SIDE)
+        bgr = cv2.cvtColor(np.asarray(image.pixels), cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(folder / "images" / f"{seed}.png"), bgr)
+        cv2.imwrite(str(folder / "masks" / f"{seed}.png"), truth.mask[0].astype(np.uint8) * 255)
+        images.append(image)
+    return images
+
+
+def _rate(
+    folder: Path,
+    out: Path,
+    settings: Settings,
+    *,
+    at: tuple[int, ...] = (),
+    seen: dict[int, float] | None = None,
+) -> float:
+    """Cases a second from the first to the last, without loading the network and publishing."""
+    ends: list[float] = []
+
+    def note(progress: Progress) -> None:
+        finished = progress.totals.finished
+        if progress.record is not None:
+            ends.append(perf_counter())
+            if finished in at and seen is not None:
+                seen[finished] = _resident_mb()
+
+    async def go() -> None:
+        await plan(folder, settings, task="polyp").run(out, on_progress=note).go()
+
+    asyncio.run(go())
+    return (len(ends) - 1) / (ends[-1] - ends[0])
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+_MEASURES: Mapping[str, Callable[[Path], bool]] = {
+    "throughput": throughput,
+    "listing": listing,
+    "memory": memory,
+}
+
+
+def main(which: Annotated[list[str] | None, typer.Argument(help=", ".join(_MEASURES))] = None) -> None:
+    """Run what is named, or all of it."""
+    cv2.setNumThreads(1)
+    good = True
+    for name in which or _MEASURES:
+        with tempfile.TemporaryDirectory() as folder:
+            good = _MEASURES[name](Path(folder)) and good
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
