@@ -135,10 +135,10 @@ def area_agreement(findings: Findings) -> Figure | None:
     reach = max(reach, *(max(abs(one.lower.value), abs(one.upper.value)) for one in every)) * 1.08 or 1.0
     widest = max(float(one.mean.max()) for one in every) * 1.04 or 1.0
     wide, high = 208.0, 190.0
-    canvas = Canvas("areas", 14 + len(every) * (wide + 74), high + 72)
+    canvas = Canvas("areas", 14 + len(every) * (wide + 94), high + 72)
     parts, note = [], ""
     for place, (model, one) in enumerate(findings.areas.items()):
-        axes = Axes(canvas, 50 + place * (wide + 74), 26, wide, high, (0.0, widest), (-reach, reach))
+        axes = Axes(canvas, 50 + place * (wide + 94), 26, wide, high, (0.0, widest), (-reach, reach))
         axes.frame("mean of both areas, % of image", "mask \N{MINUS SIGN} truth, % of image", model)
         canvas.line(axes.left, axes.at_y(0), axes.left + wide, axes.at_y(0), MUTED)
         (x, y), thin = thinned(one.mean, one.difference)

@@ -9,6 +9,7 @@ import numpy as np
 from omniview.batch.figures import Figure, thinned
 from omniview.batch.findings import Findings
 from omniview.batch.plots import MUTED, Axes, Canvas, mark_of, ticks
+from omniview.batch.wording import correlation
 
 __all__ = ["predicted_dice", "reliability_diagram", "risk_curves"]
 
@@ -23,7 +24,7 @@ def reliability_diagram(findings: Findings) -> Figure | None:
         return None
     canvas = Canvas("reliability", _SIDE + 90, _SIDE + 158)
     axes = Axes(canvas, 52, 30, _SIDE + 20, _SIDE, _SHARE, _SHARE)
-    axes.frame("", "share of pixels inside the truth")
+    axes.frame("", "share of pixels inside the truth", x_ticks=[])
     canvas.line(axes.at_x(0), axes.at_y(0), axes.at_x(1), axes.at_y(1), MUTED, stroke_dasharray="3 3")
     canvas.legend(axes.left, 16, list(found), lines=True)
     most = max(float(one.pixels.max()) for one in found.values())
@@ -103,9 +104,8 @@ def predicted_dice(findings: Findings) -> Figure | None:
         canvas.points(axes.places(x[within], y[within]), mark_of(model), opacity=0.5)
         canvas.points(axes.places(x[~within], y[~within]), mark_of(model), hollow=True)
         held, curve = findings.coverage.get(model), findings.risk[model]
-        rho = "not defined" if curve.correlation is None else f"{curve.correlation:.2f}"
         inside = "" if held is None else f", {held.inside.value:.0%} within the interval (n {held.n})"
-        parts.append(f"{model}: Spearman {rho}{inside}")
+        parts.append(f"{model}: Spearman {correlation(curve.correlation)}{inside}")
         note = note or thin
     caption = (
         "Predicted and true Dice, one point a case; filled: the case's own 90 % interval held, hollow: it "

@@ -20,6 +20,7 @@ from omniview.batch.parquet import ParquetTable, parquet_missing
 from omniview.batch.report import report_html
 from omniview.batch.rows import COLUMNS, Record, Row, text_of
 from omniview.batch.summary import summary_json
+from omniview.batch.tables import latex, markdown
 from omniview.io.write import replacing, write_bytes, write_json
 
 __all__ = ["publish", "safe_text"]
@@ -56,6 +57,8 @@ def publish(records: Iterable[Record], about: Mapping[str, Any], out: Path) -> N
     summary = summary_json(findings, about)
     summary["not_written"] = {} if missing is None else {"cases.parquet": missing}
     write_json(out / "summary.json", summary)
+    write_bytes(out / "tables.tex", latex(findings).encode())
+    write_bytes(out / "tables.md", markdown(findings).encode())
     write_bytes(out / "report.html", report_html(findings, about).encode())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 
@@ -51,17 +52,10 @@ def _gallery(pictures: Sequence[Picture]) -> Html:
 
 
 def _picture(picture: Picture) -> Html:
-    dice = ", ".join(f"{model} {plain(value, 'dice')}" for model, value in picture.dice.items())
+    dice = [element("span", f"{model} {plain(value, 'dice')}") for model, value in picture.dice.items()]
     source = "data:image/jpeg;base64," + base64.b64encode(picture.jpeg).decode("ascii")
-    image = Html(f'<img src="{source}" alt="{element_text(picture.name)} with outlines" loading="lazy">')
-    return element("figure", image, element("figcaption", picture.name, element("span", f"Dice: {dice}")))
-
-
-def element_text(words: str) -> str:
-    """Words that may stand in an attribute."""
-    from html import escape
-
-    return escape(words)
+    image = Html(f'<img src="{source}" alt="{escape(picture.name)} with outlines" loading="lazy">')
+    return element("figure", image, element("figcaption", picture.name, *dice))
 
 
 def unscored(findings: Findings) -> Html:
@@ -119,7 +113,7 @@ def case_table(findings: Findings) -> Html:
     )
     note = element("p", f"Press a heading to sort.{left_out}", class_="note screen")
     printed = element(
-        "p", f"Printed are at most the 60 worst cases; all are in cases.csv.{left_out}", class_="note paper"
+        "p", f"Printed are at most the 45 worst cases; all are in cases.csv.{left_out}", class_="note paper"
     )
     listed = table(head, rows, words=3 if several else 2, kind="sortable")
     return join(

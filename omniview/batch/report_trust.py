@@ -8,7 +8,7 @@ from omniview.batch.html import Html, element, join, table
 from omniview.batch.rows import OBSERVER
 from omniview.batch.statistics import Difference
 from omniview.batch.trust import NOMINAL
-from omniview.batch.wording import DASH, MAIN, between, plain, signed, title_of, value_of
+from omniview.batch.wording import DASH, MAIN, between, correlation, plain, signed, title_of, value_of
 
 __all__ = ["cohort_section", "margin_note", "reader_section", "trust_table"]
 
@@ -64,7 +64,7 @@ def trust_table(findings: Findings) -> Html:
             [
                 model,
                 DASH if held is None else held.n,
-                DASH if curve is None or curve.correlation is None else f"{curve.correlation:.2f}",
+                DASH if curve is None else correlation(curve.correlation),
                 DASH if held is None else plain(held.error, "dice"),
                 DASH
                 if held is None

@@ -17,12 +17,12 @@ __all__ = ["SIDE", "thumbnail"]
 SIDE = 240
 """Longer side of a thumbnail in pixels, unless told otherwise: sharp in print at 4 cm, 10 to 20 kB."""
 
-_DETAIL = 2  # masks are traced at so many points a pixel: smooth lines, and cheap
+_DETAIL = 2  # pixels that are drawn for each pixel of the thumbnail, so that thin lines keep their colour
 _JPEG_QUALITY = 85
-_DASH, _GAP = 4.0, 3.0  # pixels of the thumbnail
-_NARROW = 5.0  # pixels of the thumbnail: casings around thinner structures would hide them
-_CASING = 0.6  # opacity of the dark border that lifts a line off any tissue
-_WIDE = {Layer.FUSED: 2}  # pixels; the other lines are 1 wide, so that the fused mask shows beside them
+_DASH, _GAP = 9.0, 6.0  # drawn pixels, as all that follows
+_NARROW = 10.0  # casings around thinner structures would hide them
+_CASING, _BORDER = 0.55, 2  # opacity and total width of the dark border that lifts a line off any tissue
+_WIDTH, _WIDE = 3, {Layer.FUSED: 5}  # the fused mask shows beside the other lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +49,24 @@ def thumbnail(case: Case, side: int = SIDE) -> bytes:
     height, width = case.image.shape
     scale = side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    canvas = _picture(case, size)
-    lines = [_Line(layer, _traced(maps, size)) for layer, maps in _maps(case)]
-    slim = min((one.outline.breadth / _DETAIL for one in lines if len(one.outline.points)), default=side)
+    drawn = (size[0] * _DETAIL, size[1] * _DETAIL)
+    canvas = _picture(case, drawn)
+    lines = [_Line(layer, _traced(maps, drawn)) for layer, maps in _maps(case)]
+    slim = min((one.outline.breadth for one in lines if len(one.outline.points)), default=float(side))
     if slim >= _NARROW:
         shade = np.zeros(canvas.shape[:2], np.uint8)
         for one in lines:
-            _draw(shade, one, (255,), _WIDE.get(one.layer, 1) + 2)
+            _draw(shade, one, (255,), _WIDE.get(one.layer, _WIDTH) + _BORDER)
         left = np.float32(1.0) - shade[..., None] * np.float32(_CASING / 255.0)
         canvas = np.rint(canvas * left).astype(np.uint8)
     for one in lines:
         red, green, blue = LOOKS[one.layer].colour
-        _draw(canvas, one, (blue, green, red), _WIDE.get(one.layer, 1) if slim >= _NARROW else 1)
+        _draw(canvas, one, (blue, green, red), _WIDE.get(one.layer, _WIDTH) if slim >= _NARROW else 2)
+    small = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
     # whole colours for every pixel: else lines of one pixel turn grey
     options = (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)
     colours = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
-    _, encoded = cv2.imencode(".jpg", canvas, (*options, *colours))
+    _, encoded = cv2.imencode(".jpg", small, (*options, *colours))
     return encoded.tobytes()
 
 
@@ -87,20 +89,19 @@ def _maps(case: Case) -> list[tuple[Layer, Array]]:
 
 
 def _traced(maps: Array, size: tuple[int, int]) -> Outline:
-    """The outlines in `_DETAIL` points a pixel of the thumbnail."""
-    fine = (size[0] * _DETAIL, size[1] * _DETAIL)
+    """The outlines in drawn pixels."""
     planes: list[FloatArray] = []
     for plane in maps:
         values = plane.astype(np.float32, copy=False)
-        shrunk = fine[0] < plane.shape[1]
-        small = cv2.resize(values, fine, interpolation=cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR)
+        shrunk = size[0] < plane.shape[1]
+        small = cv2.resize(values, size, interpolation=cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR)
         planes.append(np.asarray(small, np.float32))
     return trace(np.stack(planes), finest=1)
 
 
 def _draw(canvas: UInt8Array, line: _Line, colour: tuple[int, ...], thickness: int) -> None:
     outline, look = line.outline, LOOKS[line.layer]
-    points = outline.points / np.float32(_DETAIL) - np.float32(0.5)  # OpenCV counts pixel centres
+    points = outline.points - np.float32(0.5)  # OpenCV counts pixel centres
     ends = zip(outline.starts, outline.starts[1:], strict=False)
     pieces = [points[a:b] for a, b in ends]
     if look.dashed:

@@ -5,10 +5,23 @@ from __future__ import annotations
 from omniview.batch.statistics import Interval, Spread
 from omniview.core.metrics import METRICS
 
-__all__ = ["DASH", "MAIN", "between", "p_value", "plain", "share", "signed", "title_of", "value_of"]
+__all__ = [
+    "DASH",
+    "MAIN",
+    "between",
+    "correlation",
+    "p_value",
+    "plain",
+    "share",
+    "signed",
+    "title_of",
+    "value_of",
+]
 
 MAIN = ("dice", "iou", "sensitivity", "specificity", "precision", "nsd", "hd95", "assd")
 """Metrics of the tables that a paper prints; the others are in summary.json."""
+
+_SHORT = {"nsd": "NSD", "hd95": "HD95", "assd": "ASSD"}
 
 DASH = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
@@ -17,7 +30,8 @@ _MINUS = "\N{MINUS SIGN}"
 def title_of(metric: str, unit: str | None) -> str:
     """A metric's name with its unit, for the head of a table."""
     row = METRICS[metric]
-    return row.title if row.unit == "1" else f"{row.title} ({unit or 'px or mm'})"
+    title = _SHORT.get(metric, row.title)
+    return title if row.unit == "1" else f"{title}, {unit or 'px or mm'}"
 
 
 def plain(value: float | None, metric: str) -> str:
@@ -56,4 +70,9 @@ def p_value(p: float | None) -> str:
 
 def share(part: int, whole: int) -> str:
     """A count as a share, with both numbers."""
-    return f"{part} of {whole} ({part / whole:.0%})" if whole else f"{part} of {whole}"
+    return f"{part} of {whole} ({part / whole:.0%})" if whole else DASH
+
+
+def correlation(value: float | None) -> str:
+    """A correlation, two decimals."""
+    return DASH if value is None else f"{value:.2f}".replace("-", _MINUS)
