@@ -212,7 +212,9 @@ class Composer:
                 f"There is no connection to test for {omnimodel!r}.", f"Choose {' or '.join(CLOUDS)}."
             )
         offline = offline or self._settings.offline
-        return await check_connection(omnimodel, self._settings, api_key, audit=Audit(home()), offline=offline)
+        return await check_connection(
+            omnimodel, self._settings, api_key, audit=Audit(home()), offline=offline
+        )
 
     async def close(self) -> None:
         """Close every segmenter and end the inference thread."""

@@ -60,6 +60,9 @@ class GeminiSettings(_Frozen):
         model: model id as the API has it.
         api_version: version of the REST interface.
         base_url: another endpoint, e.g. a loopback server or a hospital's proxy; None for Google's own.
+        vertex_project: id of a Google Cloud project: asks through its Vertex AI, signed in by Google's
+            application default credentials instead of an API key.
+        vertex_location: where Vertex AI computes, e.g. "europe-west4"; None for "global".
         timeout_s: deadline of one call in seconds, retries included.
         mask_style: how masks are asked for; whatever comes is decoded by its content.
         thinking_level: for models of the 3.x family; excludes `thinking_budget`.
@@ -71,6 +74,9 @@ class GeminiSettings(_Frozen):
     model: str = "gemini-3-flash-preview"
     api_version: str = "v1beta"
     base_url: str | None = None
+    # both end up in addresses
+    vertex_project: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9.:-]*$")
+    vertex_location: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]*$")
     timeout_s: float = Field(default=60.0, gt=0, le=600)
     mask_style: MaskStyle = "png"
     thinking_level: str | None = None
@@ -87,6 +93,14 @@ class GeminiSettings(_Frozen):
                 "and out"
             )
         return values
+
+    @field_validator("vertex_location")
+    @classmethod
+    def _of_a_project(cls, location: str | None, info: object) -> str | None:
+        # a wish for a region must not end at another interface, which has none
+        if location is not None and getattr(info, "data", {}).get("vertex_project") is None:
+            raise ValueError("set vertex_project too")
+        return location
 
     @field_validator("thinking_budget")
     @classmethod

@@ -11,10 +11,26 @@ from omniview.omnimodel.circuit import Circuit, circuit_of
 from omniview.omnimodel.reply import Answers, Api, Prices, Purse
 from omniview.settings import GeminiSettings
 
-__all__ = ["GOOGLE", "gemini_calls"]
+__all__ = ["GOOGLE", "gemini_calls", "gemini_endpoint"]
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 """Where Gemini is unless the settings say otherwise."""
+_GLOBAL = "global"
+_CONTINENTS = ("us", "eu")
+
+
+def gemini_endpoint(settings: GeminiSettings) -> str:
+    """The address that Gemini is asked at: Google's, that of Vertex AI in its region, or another one."""
+    if settings.base_url is not None:
+        return settings.base_url
+    if settings.vertex_project is None:
+        return GOOGLE
+    location = settings.vertex_location or _GLOBAL
+    if location == _GLOBAL:
+        return "https://aiplatform.googleapis.com"
+    if location in _CONTINENTS:
+        return f"https://aiplatform.{location}.rep.googleapis.com"
+    return f"https://{location}-aiplatform.googleapis.com"
 
 
 def gemini_calls(
@@ -33,7 +49,8 @@ def gemini_calls(
 
     Args:
         settings: model, endpoint, deadline, thinking.
-        key: gives the API key or None; asked in a thread, and anew after a key was rejected.
+        key: gives the API key or None; asked in a thread, and anew after a key was rejected. Not asked for
+            Vertex AI, where Google's own credentials of this machine count.
         airlock: decides what may leave, and encodes it.
         audit: keeps the record.
         prices: what models cost.
@@ -42,15 +59,14 @@ def gemini_calls(
         circuit: the endpoint's, unless another one is wanted.
         first_pause_s: mean pause before a failed request is repeated.
     """
-    endpoint = settings.base_url or GOOGLE
+    endpoint = gemini_endpoint(settings)
 
     def build() -> Api:
         # imported here: the SDK takes half a second
         from omniview.omnimodel.gemini_api import GeminiApi
 
-        return GeminiApi(
-            settings, endpoint, plain_key(key(), "Gemini"), circuit or circuit_of(endpoint), first_pause_s
-        )
+        found = plain_key(key(), "Gemini") if settings.vertex_project is None else ""
+        return GeminiApi(settings, endpoint, found, circuit or circuit_of(endpoint), first_pause_s)
 
     return Calls(
         build,
@@ -65,6 +81,7 @@ def gemini_calls(
             settings.mask_style,
             settings.thinking_level,
             settings.thinking_budget,
+            settings.vertex_project,
         ),
         prices=prices,
         purse=purse,

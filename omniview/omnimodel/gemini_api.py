@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Awaitable, Callable
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 from google import genai
@@ -48,6 +49,9 @@ _NEXT_BLOCKED = "Try another model, or go on with the specialist alone."
 _NEXT_KEY = "Check GEMINI_API_KEY, and that the key may use the Gemini API."
 _NEXT_SIGN_IN = "Sign in with gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS."
 _WHO = "Gemini"
+_ALL = 1000  # more models than there are, so that one page holds them
+_Raw = TypeVar("_Raw")
+_Found = TypeVar("_Found")
 
 
 class GeminiApi:
@@ -121,18 +125,43 @@ class GeminiApi:
         await self._http.aclose()
         self._client.close()
 
-    async def _once(self, contents: list[Any], config: types.GenerateContentConfig) -> Reply:
-        """One request; raises outside of the `except`, so that nothing of the SDK's is chained."""
+    async def models(self) -> tuple[str, ...]:
+        """The ids of the models that the interface lists. Sends nothing but the key.
+
+        Raises:
+            MissingKey: key or credentials are not accepted.
+            Unreachable: no connection, no such interface, or the server failed.
+            UnusableAnswer: what came back is no list of models.
+        """
+        listing = self._client.aio.models.list(config=types.ListModelsConfig(page_size=_ALL))
         try:
-            return _read(
-                await self._client.aio.models.generate_content(
-                    model=self._settings.model, contents=contents, config=config
-                )
-            )
+            found = await self._exchange(listing, lambda pager: [one.name or "" for one in pager.page])
+        except Outage as outage:
+            found = outage.failure
+        if isinstance(found, OmnimodelError):
+            raise found
+        return tuple(name.rsplit("/", 1)[-1] for name in found)
+
+    async def _once(self, contents: list[Any], config: types.GenerateContentConfig) -> Reply:
+        request = self._client.aio.models.generate_content(
+            model=self._settings.model, contents=contents, config=config
+        )
+        found = await self._exchange(request, _read)
+        return refused(found) if isinstance(found, OmnimodelError) else found
+
+    async def _exchange(
+        self, request: Awaitable[_Raw], read: Callable[[_Raw], _Found]
+    ) -> _Found | OmnimodelError:
+        """One request; what the server refused is returned, all else raised.
+
+        Raised outside of the `except`, so that nothing of the SDK's is chained.
+        """
+        try:
+            return read(await request)
         except errors.APIError as error:
             failure = self._refusal(error)
             if isinstance(failure, OmnimodelError):
-                return refused(failure)
+                return failure
         except auth.TransportError:
             failure = Outage(Unreachable("Google's sign-in cannot be reached.", _NEXT_SIGN_IN))
         except auth.GoogleAuthError:

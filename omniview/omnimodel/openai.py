@@ -15,15 +15,20 @@ from omniview.omnimodel.circuit import Circuit, circuit_of
 from omniview.omnimodel.reply import Answers, Api, Prices, Purse
 from omniview.settings import OpenAiSettings
 
-__all__ = ["OPENAI", "needs_key", "openai_calls"]
+__all__ = ["OPENAI", "needs_key", "openai_calls", "openai_endpoint"]
 
 OPENAI = "https://api.openai.com/v1"
 """Where ChatGPT is unless the settings say otherwise."""
 
 
+def openai_endpoint(settings: OpenAiSettings) -> str:
+    """The address that is asked, version included."""
+    return settings.base_url or OPENAI
+
+
 def needs_key(settings: OpenAiSettings) -> bool:
     """Whether nothing can be asked without a key: OpenAI itself. Other servers say so themselves."""
-    return origin(settings.base_url or OPENAI) == origin(OPENAI)
+    return origin(openai_endpoint(settings)) == origin(OPENAI)
 
 
 def openai_calls(
@@ -52,7 +57,7 @@ def openai_calls(
         circuit: the endpoint's, unless another one is wanted.
         first_pause_s: mean pause before a failed request is repeated.
     """
-    endpoint = settings.base_url or OPENAI
+    endpoint = openai_endpoint(settings)
 
     def build() -> Api:
         # imported here: the SDK takes half a second

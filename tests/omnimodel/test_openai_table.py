@@ -332,7 +332,7 @@ ANYBODY = [
         "is empty",
     ),
     Row("prose", [chat("I cannot help with medical images.")], UnusableAnswer, "prose"),
-    Row("tokens", [chat("<start_of_mask><seg_3><seg_99>")], UnusableAnswer, "<seg> tokens"),
+    Row("tokens", [chat("<start_of_mask><seg_3><seg_99>")], UnusableAnswer, "<seg> tokens", 2, calls=2),
 ]
 TABLE = [
     (maker, row)
