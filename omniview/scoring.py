@@ -103,6 +103,7 @@ class Plan:
         *,
         jobs: int = 1,
         scheduler: str = "",
+        apart: bool = False,
         resume: Resume = "no",
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Run:
@@ -112,6 +113,7 @@ class Plan:
             out: folder for the results.
             jobs: worker processes; 1 works in this one.
             scheduler: of a Dask cluster: an address, "local", or a queueing system such as "slurm".
+            apart: let even a single worker have a process of its own, beside a window that must not wait.
             resume: "no", "yes" or "anyway".
             on_progress: called on the event loop's thread.
 
@@ -120,7 +122,7 @@ class Plan:
         """
         shared_out = self._shared_out(jobs if scheduler in ("", LOCAL) else 1)
         make = ComposerOf(shared_out, self.consent, uuid4().hex)
-        workers = self._workers(jobs, scheduler, make)
+        workers = self._workers(jobs, scheduler, make, apart)
         return Run(
             self.pairing.pairs,
             self.order,
@@ -136,7 +138,7 @@ class Plan:
             on_progress=on_progress,
         )
 
-    def _workers(self, jobs: int, scheduler: str, make: ComposerOf) -> Workers:
+    def _workers(self, jobs: int, scheduler: str, make: ComposerOf, apart: bool) -> Workers:
         asking = CLOUD_PLACES if self.order.question.omnimodel != "none" else 0
         if scheduler:
             if self.order.question.offline:
@@ -145,7 +147,7 @@ class Plan:
                     "Score with --jobs N on this machine, or leave --offline out.",
                 )
             return Cluster(scheduler, jobs=jobs, asking=asking)
-        return Processes(jobs, asking) if jobs > 1 else Station(make())
+        return Processes(jobs, asking) if jobs > 1 or apart else Station(make())
 
     def deciding(self) -> dict[str, Any]:
         """What decides the rows besides the files; a run goes on only where it is the same."""

@@ -11,7 +11,7 @@ from omniview.batch.one import AUTO
 from omniview.core.task import Task
 from omniview.ui.session import Snapshot, Stage
 
-__all__ = ["Choosers"]
+__all__ = ["Choosers", "omnimodel_box", "task_box"]
 
 _OMNIMODELS = {
     "none": ("None", "The specialist alone"),
@@ -24,6 +24,10 @@ _OMNIMODELS = {
         "An own SAM, MobileSAM, EfficientSAM or SAM 2 export; outlines what the specialist found",
     ),
     "gemini": ("Gemini (cloud)", "Sends a downscaled picture to Google, after your consent"),
+    "openai": (
+        "OpenAI-compatible",
+        "ChatGPT, or a server of your own such as Ollama or vLLM",
+    ),
 }
 
 
@@ -36,15 +40,7 @@ class Choosers(QWidget):
 
     def __init__(self, tasks: Mapping[str, Task], omnimodels: Sequence[str]) -> None:
         super().__init__()
-        self._task, self._omnimodel = QComboBox(), QComboBox()
-        self._task.addItem("Auto", AUTO)
-        self._task.setItemData(0, "Recognise what the image shows", Qt.ItemDataRole.ToolTipRole)
-        for name, task in tasks.items():
-            self._task.addItem(f"{name.capitalize()} · {task.modality}", name)
-        for name in omnimodels:
-            title, hint = _OMNIMODELS.get(name, (name, name))
-            self._omnimodel.addItem(title, name)
-            self._omnimodel.setItemData(self._omnimodel.count() - 1, hint, Qt.ItemDataRole.ToolTipRole)
+        self._task, self._omnimodel = task_box(tasks), omnimodel_box(omnimodels)
         self._task.setMinimumWidth(168)
         self._omnimodel.setMinimumWidth(158)
         self._task.setToolTip("What to look for")
@@ -87,6 +83,26 @@ class Choosers(QWidget):
         """Open the list of tasks."""
         self._task.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self._task.showPopup()
+
+
+def task_box(tasks: Mapping[str, Task]) -> QComboBox:
+    """A list of "auto" and `tasks`; each item's data is the task's name."""
+    box = QComboBox()
+    box.addItem("Auto", AUTO)
+    box.setItemData(0, "Recognise what the image shows", Qt.ItemDataRole.ToolTipRole)
+    for name, task in tasks.items():
+        box.addItem(f"{name.capitalize()} · {task.modality}", name)
+    return box
+
+
+def omnimodel_box(omnimodels: Sequence[str]) -> QComboBox:
+    """A list of omnimodels; each item's data is the omnimodel's name."""
+    box = QComboBox()
+    for name in omnimodels:
+        title, hint = _OMNIMODELS.get(name, (name, name))
+        box.addItem(title, name)
+        box.setItemData(box.count() - 1, hint, Qt.ItemDataRole.ToolTipRole)
+    return box
 
 
 def _auto_text(now: Snapshot) -> str:

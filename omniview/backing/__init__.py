@@ -1,0 +1,1 @@
+"""What stands behind the window: the objects that the app hands it, in the shapes that the window names."""
