@@ -1,7 +1,17 @@
 """The card of a SAM-family pair: what the two ONNX files do not say themselves.
 
 Nothing of the kind ships with OmniView. Whoever has an encoder and a decoder (SAM, MobileSAM, EfficientSAM,
-SAM 2) writes a card beside them; which of these it is stands in the networks' own signatures, not here.
+SAM 2) writes a card beside them; which of these it is stands in the networks' own signatures, not here:
+
+    schema = 1
+    kind = "sam"
+    name = "mobile-sam"
+    version = "1"
+    encoder = "mobile_sam.encoder.onnx"
+    encoder_sha256 = "..."
+    decoder = "mobile_sam.decoder.onnx"
+    decoder_sha256 = "..."
+    licence = "Apache-2.0"
 """
 
 from __future__ import annotations

@@ -53,6 +53,13 @@ def why_not(now: Snapshot, listening: Sequence[str]) -> str:
     return ""
 
 
+def _led(case: Case, answer: Prediction) -> Case:
+    """The case with what the person's marks led to. Nothing predicts how good that is, fused or not."""
+    case = with_prediction(case, answer, _LED)
+    assert case.fusion is not None
+    return replace(case, fusion=replace(case.fusion, quality=None))
+
+
 class Prompting:
     """Carries out what a person shows.
 
@@ -107,6 +114,11 @@ class Prompting:
         """Take everything back."""
         self._change(self._session.now.prompts.cleared())
 
+    def cancel(self) -> None:
+        """Do not wait for the answer to the last mark; what was shown stays."""
+        self._latest.cancel()
+        self._session.update(asking=False)
+
     def forget(self) -> None:
         """Drop what was shown, without an answer: another case, or a new analysis, begins."""
         self._latest.cancel()
@@ -143,7 +155,7 @@ class Prompting:
             else:
                 answer = self._answers.get(prompts.marks) or await self._ask(now.case, prompts)
                 self._keep(prompts.marks, answer)
-                case = await asyncio.to_thread(with_prediction, now.case, answer, _LED)
+                case = await asyncio.to_thread(_led, now.case, answer)
         except OmniViewError as error:
             self._session.update(notice=notice_of(error))
             return

@@ -160,13 +160,16 @@ class StatusLine(QFrame):
 
     def apply(self, old: Snapshot, new: Snapshot) -> None:
         """Show what goes on or what ran."""
-        watched = ("case", "stage", "opening", "asking")
+        watched = ("case", "stage", "opening", "asking", "prompting", "prompts")
         if any(getattr(new, name) != getattr(old, name) for name in watched):
             self._ran.show_text(_status(new))
 
     def text(self) -> str:
         """What is shown."""
         return self._ran.text()
+
+
+_GESTURES = "Left click: this belongs to it.  Right click: this does not.  Drag: a box around it.  Esc: done."
 
 
 def _status(now: Snapshot) -> str:
@@ -178,6 +181,8 @@ def _status(now: Snapshot) -> str:
         return ""
     if now.asking and now.prompts.marks:
         return f"Asking with {shown([mark.to_json() for mark in now.prompts.marks])}…"
+    if now.prompting and not now.prompts.marks and not now.stage.busy:
+        return _GESTURES
     parts = []
     for role in ROLES:
         if (prediction := now.case.prediction(role)) is not None:

@@ -98,9 +98,11 @@ class Workflow:
         self._writing.start(lambda _newest: save(self._session, folder))
 
     def cancel(self) -> None:
-        """Stop the analysis; what has arrived stays."""
+        """Stop the analysis, or what works on a click; what has arrived stays."""
         now = self._session.now
         self._latest.cancel()
+        if now.asking:
+            self.prompting.cancel()
         if now.stage.busy:
             self._session.update(stage=Stage.WAITING, opening=None)
 

@@ -25,6 +25,7 @@ def test_a_click_is_answered_at_once(run: Run, tool: Tool, blob: Path) -> None:
 
     async def work() -> None:
         await tool.take_up(blob)
+        assert "Left click" in tool.desk.window.status.text()
         before = tool.desk.case
         assert not tool.answer.mask[0][NOWHERE]
         await tool.click(*NOWHERE)
@@ -156,6 +157,28 @@ def test_the_newest_mark_wins(run: Run, tool: Tool, blob: Path) -> None:
     assert tool.listener.cancelled == 1
     assert len(tool.answer.provenance.prompts) == 2
     assert not tool.desk.now.asking
+
+
+def test_stopping_does_not_wait_for_the_answer(run: Run, tool: Tool, blob: Path) -> None:
+    """Esc puts the tool down; once more, it stops a slow answer; the mask before it stays."""
+
+    async def work() -> None:
+        await tool.take_up(blob)
+        before = tool.desk.case
+        tool.listener.wait_s = 60
+        tool.press(*NOWHERE)
+        await tool.desk.until(lambda now: now.asking)
+        await asyncio.sleep(0.1)
+        asking = []
+        for _ in range(2):
+            tool.desk.window.actions_.trigger("stop")
+            asking.append(tool.desk.now.asking)
+        await tool.desk.window.settle()
+        assert asking == [True, False]
+        assert tool.desk.case is before
+
+    run(work())
+    assert tool.listener.cancelled == 1
 
 
 def test_clicks_during_the_analysis_wait_for_it(run: Run, tool: Tool, blob: Path) -> None:
