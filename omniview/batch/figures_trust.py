@@ -71,7 +71,7 @@ def risk_curves(findings: Findings) -> Figure | None:
     if model in found:
         at = axes.at_y(found[model].chance)
         canvas.line(axes.left, at, axes.left + axes.width, at, MUTED, stroke_dasharray="2 3")
-        canvas.text(axes.left + 4, at - 5, f"{model}: by chance", colour=MUTED)
+        canvas.text(axes.left + axes.width, at + 14, f"{model}: by chance", anchor="end", colour=MUTED)
     areas = "; ".join(
         f"{name} {one.area:.3f} (n {len(one.risk)}; chance {one.chance:.3f}, best possible {one.best:.3f})"
         for name, one in found.items()

@@ -92,7 +92,8 @@ def _sections(findings: Findings, about: Mapping[str, Any]) -> Iterator[Section]
         yield "cohorts", "Easiest and hardest cases", join(parts)
     if findings.risk or findings.reliability:
         parts = [_figure(predicted_dice(findings)), trust_table(findings), margin_note(findings)]
-        parts += [_figure(make(findings), "beside") for make in (risk_curves, reliability_diagram)]
+        curves = (_figure(make(findings)) for make in (risk_curves, reliability_diagram))
+        parts.append(element("div", *curves, class_="two"))
         yield "trust", "Can the models' own word be trusted?", join(parts)
     if findings.areas:
         yield "areas", "Size of masks", _figure(area_agreement(findings))

@@ -71,7 +71,7 @@ def trust_table(findings: Findings) -> Html:
                 else join([f"{held.inside.value:.1%}", element("small", between(held.inside))]),
                 DASH if held is None else f"{held.too_hopeful} / {held.too_careful}",
                 DASH if curve is None else f"{curve.area:.3f}",
-                DASH if gained is None else f"{gained:.0%}",
+                DASH if gained is None else f"{gained:.0%}".replace("-", "\N{MINUS SIGN}"),
                 DASH if calibrated is None else f"{calibrated.error:.4f}",
             ]
         )

@@ -1,0 +1,288 @@
+"""Two runs over the same cases: which cases moved, how far, and what had changed between the runs.
+
+Only what both folders hold is read (cases.csv and summary.json), so that any two runs can be compared, also
+those of other machines and other versions.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from omniview.batch.findings import TESTED
+from omniview.batch.rows import FAILED, OK
+from omniview.batch.statistics import Difference, compare, holm, tidy
+from omniview.core.metrics import METRICS, worst
+from omniview.errors import InputError, UnreadableFile
+from omniview.io.write import write_bytes, write_json
+
+__all__ = ["Against", "Move", "Test", "compare_runs"]
+
+Key: TypeAlias = tuple[str, str, str]
+"""Image, model, reader."""
+Line: TypeAlias = Mapping[str, str]
+
+MOVED = 1e-6
+"""A change of Dice that counts as one; what is less is the last digit of a file."""
+_COLUMNS = ("image", "model", "truth", "status", "dice", "quality", "truth_area_px")
+_NO_CAUSE = frozenset(
+    ("cases", "finished", "failed", "cost", "currency", "incomplete", "unpaired", "thumbnails")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A case that one run scored otherwise than the other.
+
+    Attributes:
+        image: name of the case.
+        model: whose mask.
+        truth: the reader, or empty.
+        before: Dice in the other run, None without one.
+        after: Dice in this run.
+        why: what else is different about the row, in words.
+    """
+
+    image: str
+    model: str
+    truth: str
+    before: float | None
+    after: float | None
+    why: str
+
+    @property
+    def size(self) -> float:
+        """How far it moved; a case with a score in one run alone moved by all of it."""
+        return abs((self.after or 0.0) - (self.before or 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One metric of one model, this run less the other."""
+
+    model: str
+    metric: str
+    difference: Difference
+    holm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """What two runs have in common and what not.
+
+    Attributes:
+        out: name of this run's folder.
+        other: name of the other run's.
+        same: rows that both have and that did not move.
+        moves: the others, the furthest first.
+        only_here: cases that only this run has.
+        only_there: cases that only the other has.
+        changed: fact about the run to its value (there, here), where they differ.
+        tests: every metric that is tested, for each model that both have.
+    """
+
+    out: str
+    other: str
+    same: int
+    moves: tuple[Move, ...]
+    only_here: tuple[str, ...]
+    only_there: tuple[str, ...]
+    changed: Mapping[str, tuple[Any, Any]]
+    tests: tuple[Test, ...]
+
+    def lines(self) -> Iterator[str]:
+        """What to tell a person at a terminal."""
+        yield f"{len(self.moves)} rows moved, {self.same} did not."
+        for name, (there, here) in self.changed.items():
+            yield f"changed: {name}: {_short(there)} -> {_short(here)}"
+        for names, where in ((self.only_here, "this run"), (self.only_there, "the other run")):
+            if names:
+                yield f"{len(names)} cases are only in {where}."
+        for test in self.tests:
+            if test.metric == "dice" and test.difference.mean is not None:
+                p = "" if test.holm is None else f", p (Holm) {test.holm:.3f}"
+                yield f"{test.model}: mean Dice {test.difference.mean:+.4f} (n {test.difference.n}{p})"
+
+    def to_json(self) -> dict[str, Any]:
+        """As against.json has it."""
+        return {
+            "this": self.out,
+            "other": self.other,
+            "definition": "differences are this run less the other; failures count as the worst value",
+            "changed": {name: {"other": there, "this": here} for name, (there, here) in self.changed.items()},
+            "rows_unmoved": self.same,
+            "only_in_this": list(self.only_here),
+            "only_in_other": list(self.only_there),
+            "tests": [
+                {"model": t.model, "metric": t.metric, **t.difference.to_json(), "p_holm": tidy(t.holm)}
+                for t in self.tests
+            ],
+            "moves": [
+                {
+                    "image": m.image,
+                    "model": m.model,
+                    "truth": m.truth,
+                    "dice_other": m.before,
+                    "dice_this": m.after,
+                    "why": m.why,
+                }
+                for m in self.moves
+            ],
+        }
+
+
+def compare_runs(out: Path, other: Path, *, write: bool = True) -> Against:
+    """Compare the run in `out` with an earlier or different one in `other`.
+
+    Args:
+        out: folder of a run's results.
+        other: folder of the results to compare with.
+        write: also write against.json and against.html into `out`.
+
+    Raises:
+        InputError: both are one folder, or the runs share no case.
+        UnreadableFile: one of them is no folder of results.
+        OutputError: the comparison cannot be written.
+    """
+    if out.resolve() == other.resolve():
+        raise InputError(f"{out.name} cannot be compared with itself.", "Name the folder of another run.")
+    here, about_here = _load(out)
+    there, about_there = _load(other)
+    common = [key for key in here if key in there]
+    if not common:
+        raise InputError(
+            f"The runs in {out.name} and {other.name} share no case.",
+            "Compare runs over the same images; cases are matched by their names.",
+        )
+    moves = [move for key in common if (move := _move(key, there[key], here[key])) is not None]
+    moves.sort(key=lambda m: -m.size)
+    images_here, images_there = dict.fromkeys(k[0] for k in here), dict.fromkeys(k[0] for k in there)
+    found = Against(
+        out.resolve().name,
+        other.resolve().name,
+        len(common) - len(moves),
+        tuple(moves),
+        tuple(image for image in images_here if image not in images_there),
+        tuple(image for image in images_there if image not in images_here),
+        dict(_changes(about_there, about_here)),
+        _tests(common, there, here),
+    )
+    if write:
+        from omniview.batch.report_against import against_html
+
+        write_json(out / "against.json", found.to_json())
+        write_bytes(out / "against.html", against_html(found).encode())
+    return found
+
+
+def _load(folder: Path) -> tuple[dict[Key, Line], Mapping[str, Any]]:
+    try:
+        summary = json.loads((folder / "summary.json").read_text("utf-8"))
+        with (folder / "cases.csv").open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
+                raise UnreadableFile(
+                    f"cases.csv in {folder.name} has no column {', '.join(missing)}.",
+                    "It is not of this version, or was changed; score the folder again.",
+                )
+            rows: dict[Key, Line] = {(row["image"], row["model"], row["truth"]): row for row in reader}
+    except FileNotFoundError as error:
+        raise UnreadableFile(
+            f"{folder.name} holds no finished run: {Path(str(error.filename)).name} is missing.",
+            "Name a folder that `omniview score` wrote its results to.",
+        ) from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise UnreadableFile(
+            f"The results in {folder.name} cannot be read ({type(error).__name__}).",
+            "Score the folder again, with --resume to keep what is finished.",
+        ) from error
+    about = summary.get("about") if isinstance(summary, dict) else None
+    if not isinstance(about, dict):
+        raise UnreadableFile(
+            f"summary.json in {folder.name} is not of a run of this version.",
+            "Score the folder again, with --resume to keep what is finished.",
+        )
+    return rows, about
+
+
+def _value(line: Line, name: str) -> float | None:
+    try:
+        value = float(line.get(name) or "nan")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _move(key: Key, before: Line, after: Line) -> Move | None:
+    old, new = _value(before, "dice"), _value(after, "dice")
+    same = old == new or (old is not None and new is not None and abs(old - new) <= MOVED)
+    if same and before["status"] == after["status"]:
+        return None
+    why = []
+    if before["status"] != after["status"]:
+        why.append(f"{before['status']} became {after['status']}")
+    if _value(before, "truth_area_px") not in (None, _value(after, "truth_area_px")):
+        why.append("the truth changed")
+    quality = _value(before, "quality"), _value(after, "quality")
+    if quality[0] != quality[1]:
+        why.append(f"predicted Dice {_short(quality[0])} became {_short(quality[1])}")
+    if after.get("reason") and after["reason"] != before.get("reason"):
+        why.append(after["reason"])
+    return Move(*key, old, new, "; ".join(why) or "the mask alone changed")
+
+
+def _changes(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Facts that differ, nested ones by their path; counts are no cause, and left out."""
+    for name in sorted({*there, *here}):
+        if name in _NO_CAUSE:
+            continue
+        a, b = there.get(name), here.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            for inner, pair in _changes(a, b):
+                yield f"{name}.{inner}", pair
+        elif a != b:
+            yield name, (a, b)
+
+
+def _tests(common: list[Key], there: Mapping[Key, Line], here: Mapping[Key, Line]) -> tuple[Test, ...]:
+    first: dict[tuple[str, str], Key] = {}  # of several readers the first one counts, as in the summary
+    for image, model, truth in common:
+        first.setdefault((image, model), (image, model, truth))
+    found: list[tuple[str, str, Difference]] = []
+    for model in dict.fromkeys(key[1] for key in common):
+        keys = [key for (_, name), key in first.items() if name == model]
+        for metric in TESTED:
+            a, b = (np.array([_counted(run[key], metric) for key in keys]) for run in (there, here))
+            difference = compare(a, b, METRICS[metric].higher_is_better)
+            if difference.n:
+                found.append((model, metric, difference))
+    adjusted = holm([difference.p or 0.0 for _, _, difference in found])
+    return tuple(Test(*one, p) for one, p in zip(found, adjusted, strict=True))
+
+
+def _counted(line: Line, metric: str) -> float:
+    """The metric as summaries count it, as far as a line of the file tells."""
+    value = _value(line, metric)
+    if value is not None:
+        return value
+    if line["status"] not in (OK, FAILED):
+        return math.nan
+    distance = METRICS[metric].unit != "1"
+    if line["status"] == OK and not distance:
+        return math.nan
+    lowest = _value(line, "diagonal") if distance else worst(metric, (0, 0))
+    return math.nan if lowest is None else lowest
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
