@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from threading import Lock
+from weakref import WeakKeyDictionary
 
 from omniview.errors import OmniViewError, OverBudget
 from omniview.omnimodel.ledger import Ledger, Spent
@@ -102,6 +103,7 @@ class Budget:
         self._lock = Lock()
         self._open: set[int] = set()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     async def reserve(self, model: str, estimate: Estimate | None) -> Laid:
         """Lay money aside for one call, before anything is sent.
@@ -125,18 +127,19 @@ class Budget:
                     f"Add the price to {self._prices}, or remove the cap.",
                 )
             return Laid(self, None, None)
-        while True:
-            settled = self._listen()
-            work = asyncio.create_task(asyncio.to_thread(self._try, model, estimate))
-            try:
-                laid = await asyncio.shield(work)
-            except asyncio.CancelledError:
-                await asyncio.shield(asyncio.create_task(_give_up(work)))
-                raise
-            if laid is not None:
-                return laid
-            with suppress(TimeoutError):
-                await asyncio.wait_for(settled.wait(), _LOOK_AGAIN_S)
+        async with self._turn():  # whoever asked first is served first, so that a batch keeps its order
+            while True:
+                settled = self._listen()
+                work = asyncio.create_task(asyncio.to_thread(self._try, model, estimate))
+                try:
+                    laid = await asyncio.shield(work)
+                except asyncio.CancelledError:
+                    await asyncio.shield(asyncio.create_task(_give_up(work)))
+                    raise
+                if laid is not None:
+                    return laid
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(settled.wait(), _LOOK_AGAIN_S)
 
     def settle(self, row: int, actual: float | None) -> None:
         """What `Laid.settle` does."""
@@ -196,6 +199,11 @@ class Budget:
             with self._lock:
                 self._open.add(row)
         return Laid(self, row, amount)
+
+    def _turn(self) -> asyncio.Lock:
+        """The queue of this event loop."""
+        with self._lock:
+            return self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
     def _listen(self) -> asyncio.Event:
         """Set when the next call is settled; asked for before looking, so that none is missed."""

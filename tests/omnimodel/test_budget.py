@@ -168,6 +168,22 @@ async def test_a_cancelled_wait_leaves_nothing_aside(tmp_path: Path) -> None:
     assert (await budget.reserve("m", Estimate(0.0, 0.9, 0.9))).amount == pytest.approx(0.9)
 
 
+async def test_who_asks_first_is_served_first(tmp_path: Path) -> None:
+    """Of many that wait for money the one that has waited longest gets it."""
+    budget = Budget(tmp_path, Caps(session=1.0))
+    served: list[int] = []
+
+    async def call(number: int) -> None:
+        laid = await budget.reserve("m", Estimate(0.0, 0.6, 0.6))
+        served.append(number)
+        await asyncio.to_thread(laid.settle, 0.01)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(10):
+            group.create_task(call(number))
+    assert served == list(range(10))
+
+
 async def test_processes_can_share_a_session(tmp_path: Path) -> None:
     """Workers of one batch spend from one cap, and wait for what another one's call may leave."""
     one, two = (Budget(tmp_path, Caps(session=1.0), session="batch") for _ in range(2))
