@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from omniview.settings import Settings
 
 __all__ = ["Row", "State", "apt_packages", "missing_libraries", "qt_failure", "report", "wanted_plugins"]
 
@@ -82,12 +85,15 @@ class Row:
     next_step: str = ""
 
 
-def report() -> list[Row]:
-    """Look at this machine: nothing is changed, no connection is made, no key is shown.
+def report(*, online: bool = False) -> list[Row]:
+    """Look at this machine: nothing is changed, no key is shown, and no connection is made unless `online`.
 
     Takes about a second, because Qt and every model that ships are really started.
+
+    Args:
+        online: also test the connection to each cloud omnimodel that could be asked; no pixels are sent.
     """
-    return [*_python(), *_qt(), *_models(), *_omnimodel(), *_files()]
+    return [*_python(), *_qt(), *_models(), *_omnimodel(online=online), *_files()]
 
 
 def wanted_plugins(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -221,8 +227,9 @@ def _models() -> Iterator[Row]:
         yield Row(what, "note" if why else "ok", f"runs on {where}" + (f" ({why})" if why else ""))
 
 
-def _omnimodel() -> Iterator[Row]:
+def _omnimodel(*, online: bool) -> Iterator[Row]:
     from omniview.errors import OmniViewError
+    from omniview.omnimodel.clouds import CLOUDS, key_wanted, title_of
     from omniview.settings import Settings, api_key
 
     try:
@@ -231,11 +238,42 @@ def _omnimodel() -> Iterator[Row]:
         yield Row("Settings", "missing", error.message, error.next_step)
         return
     yield Row("Omnimodel", "ok", settings.omnimodel + (", offline" if settings.offline else ""))
-    if api_key("gemini"):
-        yield Row("Gemini", "ok", f"a key is set, model {settings.gemini.model}")
-    else:
-        chosen = settings.omnimodel == "gemini"
-        yield Row("Gemini", "missing" if chosen else "note", "no API key", "Set GEMINI_API_KEY to use it.")
+    for name in CLOUDS:
+        bad: State = "missing" if settings.omnimodel == name else "note"
+        wanted = key_wanted(name, settings)
+        model = getattr(settings, name).model
+        if wanted is not None and not api_key(name):
+            yield Row(title_of(name), bad, "no API key", f"Set {title_of(name).upper()}_API_KEY to use it.")
+        elif online:
+            yield _connection(name, settings, bad)
+        else:
+            key = "a key is set" if wanted is not None else "no key is needed"
+            yield Row(title_of(name), "ok", f"{key}, model {model}")
+
+
+def _connection(name: str, settings: Settings, bad: State) -> Row:
+    """What testing the connection to one provider came to."""
+    import asyncio
+
+    from omniview.errors import OmniViewError
+    from omniview.omnimodel.audit import Audit
+    from omniview.omnimodel.clouds import title_of
+    from omniview.omnimodel.connection import check_connection
+    from omniview.settings import api_key, home
+
+    what = f"{title_of(name)}, online"
+    try:
+        done = asyncio.run(
+            check_connection(name, settings, api_key, audit=Audit(home()), offline=settings.offline)
+        )
+    except OmniViewError as error:
+        return Row(what, bad, error.message, error.next_step)
+    failed = next((check for check in done if check.verdict == "fails"), None)
+    if failed is not None:
+        return Row(what, bad, f"{failed.what}: {failed.detail}", failed.next_step)
+    open_ = any(check.verdict == "unknown" for check in done)
+    detail = "; ".join(f"{check.what}: {check.detail}" for check in done)
+    return Row(what, "note" if open_ else "ok", detail)
 
 
 def _files() -> Iterator[Row]:

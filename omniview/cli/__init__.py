@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 
 import omniview
+from omniview.cli.ask import ask
 from omniview.cli.audit import audit_verify
+from omniview.cli.cache import cache_clear, cache_info
 from omniview.cli.console import complain
 from omniview.cli.doctor import doctor
 from omniview.cli.metrics import metrics
@@ -36,7 +38,7 @@ app = typer.Typer(
 )
 app.command(_OPEN)(open_)
 app.command(cls=ScoreCommand)(score)
-for command in (segment, metrics, train, doctor):
+for command in (segment, ask, metrics, train, doctor):
     app.command()(command)
 
 models_app = typer.Typer(help="Model cards: what is installed, and whether it is intact.")
@@ -47,6 +49,11 @@ app.add_typer(models_app, name="models")
 audit_app = typer.Typer(help="The record of every departure of pixels from this machine.")
 audit_app.command("verify")(audit_verify)
 app.add_typer(audit_app, name="audit")
+
+cache_app = typer.Typer(help="Answers of cloud omnimodels, kept so that nothing is paid for twice.")
+cache_app.command("info")(cache_info)
+cache_app.command("clear")(cache_clear)
+app.add_typer(cache_app, name="cache")
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -9,13 +11,17 @@ from rich.markup import escape
 __all__ = ["doctor"]
 
 
-def doctor() -> None:
+def doctor(
+    online: Annotated[
+        bool, typer.Option("--online", help="also test the connections to cloud omnimodels; no pixels leave")
+    ] = False,
+) -> None:
     """Say what runs where on this machine, and what to install."""
     from rich.table import Table
 
     from omniview.doctor import report
 
-    rows = report()
+    rows = report(online=online)
     table = Table("what", "state", "detail", "next step")
     for row in rows:
         table.add_row(*(escape(text) for text in (row.what, row.state, row.detail, row.next_step)))

@@ -27,7 +27,9 @@ __all__ = [
 ]
 
 Task = Annotated[str, typer.Option(help="auto, polyp, vessel, breast, nuclei")]
-Omnimodel = Annotated[str | None, typer.Option(help="none, builtin, gemini; default: the settings' choice")]
+Omnimodel = Annotated[
+    str | None, typer.Option(help="none, builtin, sam, gemini, openai; default: the settings' choice")
+]
 Offline = Annotated[bool, typer.Option("--offline", help="open no socket at all")]
 Consent = Annotated[bool, typer.Option("--consent", help="let pixels leave this machine for this run")]
 Answers = Annotated[int | None, typer.Option(min=1, max=16, help="how often a cloud omnimodel is asked")]

@@ -8,7 +8,7 @@ a place can be right, but nobody can check it by looking.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from omniview.core.image import BoolArray, Image, read_only
 from omniview.core.prediction import Provenance
@@ -52,7 +52,14 @@ class Finding:
     @property
     def grounded(self) -> bool:
         """Whether it says where."""
-        return self.mask is not None or self.box is not None
+        return self.place != "not grounded"
+
+    @property
+    def place(self) -> Literal["mask", "box", "not grounded"]:
+        """How it says where."""
+        if self.mask is not None:
+            return "mask"
+        return "not grounded" if self.box is None else "box"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from omniview.errors import NotAllowed
 from omniview.omnimodel.airlock import Airlock, origin
 from omniview.omnimodel.audit import Audit
 from omniview.omnimodel.calls import Calls, plain_key
@@ -28,7 +29,10 @@ def openai_endpoint(settings: OpenAiSettings) -> str:
 
 def needs_key(settings: OpenAiSettings) -> bool:
     """Whether nothing can be asked without a key: OpenAI itself. Other servers say so themselves."""
-    return origin(openai_endpoint(settings)) == origin(OPENAI)
+    try:
+        return origin(openai_endpoint(settings)) == origin(OPENAI)
+    except NotAllowed:  # no address at all, which is said when it is asked
+        return False
 
 
 def openai_calls(

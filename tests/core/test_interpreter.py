@@ -12,9 +12,13 @@ from omniview.core.prediction import Provenance
 def test_a_finding_is_grounded_by_a_mask_or_a_box() -> None:
     """Without either it is a statement that nobody can check by looking."""
     mask = np.eye(4, dtype=np.bool_)
-    assert Finding("A polyp.", "polyp", mask, (0, 0, 4, 4)).grounded
-    assert Finding("A polyp.", box=(0, 0, 4, 4)).grounded
-    assert not Finding("A polyp.").grounded
+    for found, place in (
+        (Finding("A polyp.", "polyp", mask, (0, 0, 4, 4)), "mask"),
+        (Finding("A polyp.", box=(0, 0, 4, 4)), "box"),
+        (Finding("A polyp."), "not grounded"),
+    ):
+        assert found.place == place
+        assert found.grounded == (place != "not grounded")
 
 
 def test_a_mask_cannot_be_written_to() -> None:
