@@ -71,6 +71,11 @@ def ground(text: str, shape: tuple[int, int]) -> Spoken:
     said, listed = _parts(found, text)
     if not said and listed is None:
         said = _plain(_FENCE.sub("", text.strip()))
+        if not found.whole and _JSON.match(text.strip()):
+            raise UnusableAnswer(
+                "The answer breaks off or is damaged before its first statement.",
+                "Ask again; if it stays so, raise max_output_tokens or lower the model's thinking.",
+            )
         if found.repeating:
             raise UnusableAnswer("The answer repeats itself without end.", "Ask again, or in other words.")
         if not said:

@@ -136,7 +136,9 @@ def test_too_much_is_cut() -> None:
     assert "only the first 64 of 100" in spoken.notes[0]
 
 
-@pytest.mark.parametrize("text", ["", " \n", "``` ```", '{"findings": []}', "I see it. " * 2000])
+@pytest.mark.parametrize(
+    "text", ["", " \n", "``` ```", '{"findings": []}', '{"findings": [', "I see it. " * 2000]
+)
 def test_what_says_nothing_is_no_answer(text: str) -> None:
     """And says so."""
     with pytest.raises(UnusableAnswer):
