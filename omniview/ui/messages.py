@@ -43,6 +43,7 @@ class Action(StrEnum):
 
     NONE = ""
     AGAIN = "Analyse again"
+    ASK = "Ask anyway"
     GO_ONLINE = "Go online"
     PERMIT = "Key and consent…"
     CHOOSE_TASK = "Choose a task"
@@ -77,6 +78,8 @@ _KINDS: Mapping[str, tuple[str, Level, Action]] = MappingProxyType(
         "MissingKey": ("no key", Level.WARNING, Action.PERMIT),
         "Unreachable": ("unreachable", Level.ERROR, Action.AGAIN),
         "Blocked": ("declined", Level.WARNING, Action.NONE),
+        "NotAsked": ("not asked", Level.INFO, Action.ASK),
+        "OverBudget": ("over budget", Level.WARNING, Action.NONE),
         "OmnimodelError": ("nothing shown", Level.WARNING, Action.NONE),
         "WeightsError": ("no weights", Level.ERROR, Action.NONE),
         "CardError": ("no model", Level.ERROR, Action.NONE),

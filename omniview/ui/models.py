@@ -10,17 +10,44 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from omniview.batch.one import Models as BatchModels
+from omniview.core.asking import AskPolicy
 from omniview.core.segmenter import Prompted
 from omniview.core.task import Task
 
-__all__ = ["Models", "Permission", "Wanted"]
+__all__ = ["Models", "Permission", "Spent", "Wanted"]
+
+
+class Spent(Protocol):
+    """What omnimodels have cost, in US dollars, with what is laid aside for calls under way."""
+
+    @property
+    def session(self) -> float:
+        """Since the program was started."""
+        ...
+
+    @property
+    def today(self) -> float:
+        """On this day (UTC), over all runs."""
+        ...
 
 
 class Models(BatchModels, Protocol):
     """Tasks and the models for them.
 
-    `recognise`, `segmenters` and `prompted` block: call them in a thread.
+    `recognise`, `segmenters`, `prompted` and `spent` block: call them in a thread.
     """
+
+    def policy(self) -> AskPolicy:
+        """When an omnimodel outside of this machine is asked at all."""
+        ...
+
+    def spent(self) -> Spent:
+        """What was spent so far.
+
+        Raises:
+            OmniViewError: the record of it cannot be read.
+        """
+        ...
 
     def omnimodels(self) -> tuple[str, ...]:
         """Names of the omnimodels that can be chosen: `none`, `builtin`, ..."""

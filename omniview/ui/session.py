@@ -107,6 +107,7 @@ class Snapshot:
         prompting: whether clicks on the image are shown to the omnimodel.
         prompts: what it was shown of this image.
         asking: whether it is working on an answer to them.
+        spent: what omnimodels have cost in this session, in US dollars.
         recent: complete cases of late, newest last, so that going back to one does not ask again.
     """
 
@@ -129,6 +130,7 @@ class Snapshot:
     prompting: bool = False
     prompts: Prompts = field(default_factory=Prompts)
     asking: bool = False
+    spent: float = 0.0
     recent: tuple[tuple[Question, Case], ...] = ()
 
     def question(self, entry: Entry, position: int) -> Question:

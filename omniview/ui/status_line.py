@@ -160,7 +160,7 @@ class StatusLine(QFrame):
 
     def apply(self, old: Snapshot, new: Snapshot) -> None:
         """Show what goes on or what ran."""
-        watched = ("case", "stage", "opening", "asking", "prompting", "prompts")
+        watched = ("case", "stage", "opening", "asking", "prompting", "prompts", "spent")
         if any(getattr(new, name) != getattr(old, name) for name in watched):
             self._ran.show_text(_status(new))
 
@@ -191,6 +191,8 @@ def _status(now: Snapshot) -> str:
             parts.append(f"{role}: {failure.reason}")
         elif role in now.case.pending:
             parts.append(f"{role}: {'running…' if now.stage.busy else 'stopped'}")
+    if now.spent:
+        parts.append(f"this session: {now.spent:.4f} USD")
     return "     ".join(parts)
 
 

@@ -7,6 +7,7 @@ wish is still the newest. What cannot be opened becomes a notice, and the case o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -16,8 +17,10 @@ from typing import Any
 
 from omniview.analyse import FUSED, analyse
 from omniview.batch.one import AUTO
+from omniview.core.asking import ALWAYS
 from omniview.core.case import Case, Truth
 from omniview.core.image import Image
+from omniview.core.segmenter import Segmenter, asks_outside
 from omniview.core.task import Task
 from omniview.errors import OmniViewError
 from omniview.io.samples import SAMPLES
@@ -63,6 +66,7 @@ class Workflow:
         self.windowing = Windowing(session, self._defect)
         self._truths = Truths(session, self._show, self._restart)
         self.prompting = Prompting(session, models, self._show, self._latest.settle, self._defect)
+        self._anyway: Image | None = None  # to be asked about whatever the rule says
         self._at: int | None = None  # the entry that the newest work is about
 
     def open(self, entries: Sequence[Entry], index: int = 0) -> None:
@@ -88,6 +92,11 @@ class Workflow:
         """Analyse the image on screen, after `changes` of the session (task, omnimodel, offline)."""
         self._session.update(notice=None, **changes)
         self._restart()
+
+    def ask_anyway(self) -> None:
+        """Analyse the image on screen again and ask the omnimodel, whatever the person's rule says."""
+        self._anyway = self._session.now.image
+        self.analyse_again()
 
     def use_truth(self, path: Path) -> None:
         """Score the case on screen against the mask in `path`."""
@@ -253,6 +262,7 @@ class Workflow:
                 task,
                 segmenters,
                 truth=_fitting(now.truth, task),
+                ask=ALWAYS if image is self._anyway else self._models.policy(),
                 on_update=lambda case: self._show(case, newest),
             )
         except OmniViewError as error:
@@ -260,9 +270,17 @@ class Workflow:
             session.update_entry(index, stage=Stage.FAILED, note=error.message)
             return
         await self._drawing.settle()
+        await self._count(segmenters)
         self._finish(case, index)
         if not case.failures:
             session.remember(now.question(session.now.entries[index], image.frame or 0), case)
+
+    async def _count(self, segmenters: Sequence[Segmenter]) -> None:
+        """Say what omnimodels have cost, if one of these could have cost anything."""
+        if any(asks_outside(segmenter) for segmenter in segmenters):
+            with contextlib.suppress(OmniViewError):  # whoever asks without that record says so
+                spent = await asyncio.to_thread(self._models.spent)
+                self._session.update(spent=spent.session)
 
     def _finish(self, case: Case, index: int) -> None:
         """Say in the status and in the case list how it ended."""

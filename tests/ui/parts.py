@@ -12,11 +12,13 @@ from PyQt6.QtCore import QEvent, QPointF, Qt
 from PyQt6.QtGui import QKeyEvent, QMouseEvent
 from PyQt6.QtWidgets import QApplication, QWidget
 
+from omniview.core.asking import ALWAYS, AskPolicy
 from omniview.core.case import Case
 from omniview.core.image import Array, Image
 from omniview.core.prediction import Prediction, Quality
 from omniview.core.segmenter import Prompted, Segmenter
 from omniview.core.task import TASKS, Task
+from omniview.omnimodel.ledger import Spent
 from omniview.ui.canvas import Canvas
 from omniview.ui.session import Snapshot
 from omniview.ui.window import Window
@@ -47,12 +49,16 @@ class OtsuModels:
     Attributes:
         parts: the segmenters, specialist first.
         task: what `recognise` says.
+        rule: when a part that asks outside is asked.
+        cost: what that is said to have cost so far.
         asked: (task, omnimodel, offline) of each call of `segmenters`.
         closed: whether it was closed.
     """
 
     parts: tuple[OtsuSegmenter, ...] = field(default_factory=_pair)
     task: str | None = "polyp"
+    rule: AskPolicy = ALWAYS
+    cost: float = 0.0
     asked: list[tuple[str, str, bool]] = field(default_factory=list)
     closed: bool = False
 
@@ -72,6 +78,14 @@ class OtsuModels:
         """The parts, without the omnimodel where none is wanted."""
         self.asked.append((task.name, omnimodel, offline))
         return tuple(p for p in self.parts if p.role == "specialist" or omnimodel != "none")
+
+    def policy(self) -> AskPolicy:
+        """The rule."""
+        return self.rule
+
+    def spent(self) -> Spent:
+        """The cost, in this session and today."""
+        return Spent(self.cost, self.cost)
 
     def listening(self) -> tuple[str, ...]:
         """None: a threshold knows no clicks."""

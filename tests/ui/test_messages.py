@@ -28,6 +28,8 @@ def _failed(kind: str) -> Case:
         ("MissingKey", False, "no key", Action.PERMIT),
         ("Unreachable", False, "unreachable", Action.AGAIN),
         ("Blocked", False, "declined", Action.NONE),
+        ("NotAsked", False, "not asked", Action.ASK),
+        ("OverBudget", False, "over budget", Action.NONE),
         ("InferenceError", False, "failed", Action.AGAIN),
         ("", False, "failed", Action.AGAIN),
     ],
