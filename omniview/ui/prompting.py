@@ -53,6 +53,12 @@ def why_not(now: Snapshot, listening: Sequence[str]) -> str:
     return ""
 
 
+def _recorded(answer: Prediction, marks: Marks) -> Prediction:
+    """The answer with what was shown in its record."""
+    record = replace(answer.provenance, prompts=tuple(mark.to_json() for mark in marks))
+    return replace(answer, provenance=record)
+
+
 def _led(case: Case, answer: Prediction) -> Case:
     """The case with what the person's marks led to. Nothing predicts how good that is, fused or not."""
     case = with_prediction(case, answer, _LED)
@@ -173,10 +179,10 @@ class Prompting:
         model = await asyncio.to_thread(self._models.prompted, case.task, name)
         if model is None:
             raise OmniViewError(f"The omnimodel {name} cannot be shown clicks.", "Choose another one.")
-        guidance = prompts.guidance(self._seen(prompts.marks))
+        # maps are checked wherever they are handed on, which takes its time for a large image
+        guidance = await asyncio.to_thread(prompts.guidance, self._seen(prompts.marks))
         answer = await model.segment_prompted(case.image, case.task, guidance)
-        record = replace(answer.provenance, prompts=tuple(mark.to_json() for mark in prompts.marks))
-        return replace(answer, provenance=record)
+        return await asyncio.to_thread(_recorded, answer, prompts.marks)
 
     def _seen(self, marks: Marks) -> FloatArray | None:
         """(Y,X) probability that the person saw when making the last mark, as far as it is known."""
