@@ -22,9 +22,11 @@ from omniview.batch.one import AUTO
 from omniview.errors import InputError, NotAllowed, OmniViewError, OutputError, SettingsError
 from omniview.settings import Settings, api_key, home
 from omniview.ui.models import Models, Permission, Wanted
+from omniview.ui.preferences import Preferences
 
 if TYPE_CHECKING:
     from omniview.omnimodel.airlock import Airlock
+    from omniview.ui.batch_plan import Scorer
 
 __all__ = ["FIRST_SAMPLE", "SWITCH_S", "Gate", "run", "start"]
 
@@ -55,12 +57,17 @@ def run(
 
     `consent` says that pixels may leave this machine for this run; all else is as of `start`.
     """
+    from omniview.backing.preferences import StoredPreferences
+    from omniview.backing.scorer import FolderScorer
     from omniview.compose import Composer
 
+    composer = Composer(settings, consent=consent)
     return start(
-        Composer(settings, consent=consent),
+        composer,
         paths,
         permission=Gate(settings, given=consent),
+        preferences=StoredPreferences(composer.use),
+        scorer=FolderScorer(lambda: composer.settings, consent=consent),
         truth=truth,
         task=task,
         omnimodel=omnimodel,
@@ -76,6 +83,8 @@ def start(
     paths: Sequence[Path] = (),
     *,
     permission: Permission | None = None,
+    preferences: Preferences | None = None,
+    scorer: Scorer | None = None,
     truth: Path | None = None,
     task: str = AUTO,
     omnimodel: str = "builtin",
@@ -90,6 +99,8 @@ def start(
         models: where segmenters come from; closed at the end.
         paths: images or folders; without any, a sample is opened.
         permission: keys and consents for cloud omnimodels.
+        preferences: the person's settings; without them there is no dialog for them.
+        scorer: scores folders; without it there is no dialog for that.
         truth: mask of the first image.
         task: name of the task, or `auto`.
         omnimodel: who gives the second opinion.
@@ -138,7 +149,7 @@ def start(
             session = Session(Snapshot(task=task, omnimodel=omnimodel, offline=offline))
 
             async def main() -> int:
-                window = Window(session, models, permission)
+                window = Window(session, models, permission, preferences=preferences, scorer=scorer)
                 this = asyncio.current_task()
                 assert this is not None
                 # Qt's loop runs no Python while nothing happens, so that Ctrl-C would wait for the mouse

@@ -105,6 +105,11 @@ class Composer:
         self._recogniser: Recogniser | None = None
         self._lock = Lock()
 
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self._settings
+
     def use(self, settings: Settings) -> None:
         """Build segmenters as `settings` say from now on; what is at work ends as it began."""
         with self._lock:

@@ -126,14 +126,14 @@ class _Worker:
         """
         key, answer = next(self._keys), self._loop.create_future()
         self._owed[key] = answer
-        if self.lost:  # before there was anybody to be told
-            self._tell_of_loss()
-        else:
-            await asyncio.to_thread(self._send, (key, work))
         try:
+            if self.lost:  # before there was anybody to be told
+                self._tell_of_loss()
+            else:
+                await asyncio.to_thread(self._send, (key, work))
             done: Done = await answer
             return done
-        finally:
+        finally:  # cancelled while it is sent, it is owed to nobody any more
             self._owed.pop(key, None)
 
     def end(self) -> None:

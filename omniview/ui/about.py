@@ -37,6 +37,7 @@ _KEYS = (
     ("Ctrl+O, Ctrl+Shift+O", "open images, a folder"),
     ("Ctrl+T / Ctrl+S", "use a ground truth / save the masks"),
     ("Ctrl+F", "filter the cases"),
+    ("Ctrl+B / Ctrl+,", "score a folder / settings"),
 )
 
 

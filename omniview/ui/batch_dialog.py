@@ -32,7 +32,7 @@ from omniview.batch.run import Progress, Result, Run
 from omniview.errors import OmniViewError
 from omniview.ui.batch_form import BatchForm
 from omniview.ui.batch_plan import Planned, Scorer, Wish
-from omniview.ui.batch_table import CaseTable, Sorted
+from omniview.ui.batch_table import CaseTable
 from omniview.ui.file_dialog import ask_paths
 from omniview.ui.latest import Latest
 from omniview.ui.messages import Level
@@ -71,7 +71,6 @@ class BatchBox(QDialog):
         self._run: Run | None = None
         self._paused = self._reported = False
         self._table = CaseTable()
-        self._sorted = Sorted(self._table)
         self._plan_text, self._message = QLabel(), QLabel()
         self._bar = QProgressBar()
         self._filter = QLineEdit()
@@ -105,7 +104,7 @@ class BatchBox(QDialog):
 
     def _lay_out(self) -> None:
         view = self._view = QTableView()
-        view.setModel(self._sorted)
+        view.setModel(self._table)
         view.setSortingEnabled(True)
         view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)  # as paired, until a person clicks on a title
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -148,7 +147,7 @@ class BatchBox(QDialog):
     def _connect(self) -> None:
         self._form.changed.connect(self._plan)
         self._form.asked.connect(self._ask_folder)
-        self._filter.textChanged.connect(self._sorted.setFilterFixedString)
+        self._filter.textChanged.connect(self._table.filter)
         self._view.doubleClicked.connect(self._open_case)
         self._start.clicked.connect(self._go)
         self._pause.clicked.connect(self._toggle_pause)
@@ -254,7 +253,7 @@ class BatchBox(QDialog):
             self._run.cancel()
 
     def _open_case(self, index: QModelIndex) -> None:
-        self.opened.emit(*self._table.files_at(self._sorted.mapToSource(index).row()))
+        self.opened.emit(*self._table.files_at(index.row()))
 
     def _open_report(self) -> None:
         out = self._form.out()

@@ -1,14 +1,17 @@
-"""The cases of a batch as a table that grows live: 100,000 rows are text and numbers, drawn when seen."""
+"""The cases of a batch as a table that grows live: 100,000 rows are text and numbers, drawn when seen.
+
+It sorts and filters itself: Qt's own proxy would ask for each comparison, which takes many seconds.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QAbstractTableModel, QModelIndex, QSize, QSortFilterProxyModel, Qt
+from PyQt6.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt
 from PyQt6.QtGui import QColor, QPixmap
 
 from omniview.analyse import FUSED
@@ -17,12 +20,11 @@ from omniview.io.pair_types import Pair
 from omniview.ui.messages import Level, number
 from omniview.ui.theme import LEVELS
 
-__all__ = ["COLUMNS", "CaseTable", "Line", "Sorted"]
+__all__ = ["COLUMNS", "CaseTable", "Line"]
 
 COLUMNS = ("", "Case", "Specialist", "Omnimodel", "Fused", "Predicted", "State")
 _THUMBNAIL, _NAME, _DICE, _PREDICTED, _STATE = 0, 1, (2, 3, 4), 5, 6
 _MODELS = ("specialist", "omnimodel", FUSED)
-_SORT = int(Qt.ItemDataRole.UserRole)
 _SIDE = 44
 _KEPT = 2000
 """Thumbnails of the newest cases are kept; all of them are in the report."""
@@ -80,6 +82,10 @@ class CaseTable(QAbstractTableModel):
         self._places: dict[str, int] = {}
         self._lines: dict[int, Line] = {}
         self._thumbnails: OrderedDict[int, bytes] = OrderedDict()
+        self._shown: Sequence[int] = ()  # places of the cases, in the order of the rows
+        self._rows: Mapping[int, int] = {}  # and back
+        self._sorted: tuple[int, Qt.SortOrder] = (-1, Qt.SortOrder.AscendingOrder)
+        self._filter = ""
 
     def show_pairs(self, pairs: Sequence[Pair]) -> None:
         """Show these cases, all waiting."""
@@ -88,6 +94,21 @@ class CaseTable(QAbstractTableModel):
         self._places = {pair.name: place for place, pair in enumerate(pairs)}
         self._lines.clear()
         self._thumbnails.clear()
+        self._arrange()
+        self.endResetModel()
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort by a column as things stand; cases that come later do not move. -1: as they were paired."""
+        self.layoutAboutToBeChanged.emit()
+        self._sorted = column, order
+        self._arrange()
+        self.layoutChanged.emit()
+
+    def filter(self, text: str) -> None:
+        """Show the cases whose names hold `text`, whatever the case of its letters."""
+        self.beginResetModel()
+        self._filter = text.lower()
+        self._arrange()
         self.endResetModel()
 
     def put(self, records: Iterable[Record]) -> None:
@@ -100,16 +121,17 @@ class CaseTable(QAbstractTableModel):
                 self._thumbnails[place] = record.thumbnail
                 while len(self._thumbnails) > _KEPT:
                     self._thumbnails.popitem(last=False)
-            self.dataChanged.emit(self.index(place, 0), self.index(place, len(COLUMNS) - 1))
+            if (row := self._rows.get(place)) is not None:
+                self.dataChanged.emit(self.index(row, 0), self.index(row, len(COLUMNS) - 1))
 
     def files_at(self, row: int) -> tuple[Path, Path | None]:
         """Image and truth of a row."""
-        pair = self._pairs[row]
+        pair = self._pairs[self._shown[row]]
         return pair.image, pair.truth
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
         """How many cases."""
-        return 0 if parent is not None and parent.isValid() else len(self._pairs)
+        return 0 if parent is not None and parent.isValid() else len(self._shown)
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:
         """How many columns."""
@@ -131,14 +153,12 @@ class CaseTable(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = int(Qt.ItemDataRole.DisplayRole)) -> Any:
         """What Qt asks of one cell."""
-        row, column = index.row(), index.column()
-        line = self._lines.get(row)
+        place, column = self._shown[index.row()], index.column()
+        line = self._lines.get(place)
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(row, column, line)
-        if role == _SORT:
-            return self._key(row, column, line)
+            return self._text(place, column, line)
         if role == Qt.ItemDataRole.DecorationRole and column == _THUMBNAIL:
-            return self._picture(row)
+            return self._picture(place)
         if role == Qt.ItemDataRole.ToolTipRole and line is not None:
             return line.reason or None
         if role == Qt.ItemDataRole.ForegroundRole and column == _STATE and line is not None:
@@ -147,9 +167,24 @@ class CaseTable(QAbstractTableModel):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
 
-    def _text(self, row: int, column: int, line: Line | None) -> str:
+    def _arrange(self) -> None:
+        shown = range(len(self._pairs))
+        kept = (
+            [n for n in shown if self._filter in self._pairs[n].name.lower()] if self._filter else list(shown)
+        )
+        column, order = self._sorted
+        if column >= 0:
+            back = order is Qt.SortOrder.DescendingOrder
+            keys = {place: self._key(place, column) for place in kept}
+            # what has no value comes last, whichever way it is sorted
+            known = sorted((p for p in kept if keys[p] is not None), key=lambda p: keys[p], reverse=back)
+            kept = known + [place for place in kept if keys[place] is None]
+        self._shown = kept
+        self._rows = {place: row for row, place in enumerate(kept)}
+
+    def _text(self, place: int, column: int, line: Line | None) -> str:
         if column == _NAME:
-            return self._pairs[row].name
+            return self._pairs[place].name
         if line is None:
             return "waiting" if column == _STATE else ""
         if column in _DICE:
@@ -159,19 +194,19 @@ class CaseTable(QAbstractTableModel):
             return "" if line.predicted is None else number(line.predicted, 2)
         return line.state if column == _STATE else ""
 
-    def _key(self, row: int, column: int, line: Line | None) -> Any:
-        """What a column is sorted by: what has no value comes last."""
-        if column in _DICE or column == _PREDICTED:
-            value = None
-            if line is not None:
-                value = line.predicted if column == _PREDICTED else line.dice[column - _DICE[0]]
-            return 2.0 if value is None else value
+    def _key(self, place: int, column: int) -> Any:
+        """What a column is sorted by, or None where it has no value."""
+        line = self._lines.get(place)
+        if column in _DICE:
+            return None if line is None else line.dice[column - _DICE[0]]
+        if column == _PREDICTED:
+            return None if line is None else line.predicted
         if column == _STATE:
-            return "~" if line is None else line.state
-        return row
+            return None if line is None else line.state
+        return place
 
-    def _picture(self, row: int) -> QPixmap | None:
-        data = self._thumbnails.get(row)
+    def _picture(self, place: int) -> QPixmap | None:
+        data = self._thumbnails.get(place)
         picture = QPixmap()
         if data is None or not picture.loadFromData(data):
             return None
@@ -183,15 +218,3 @@ class CaseTable(QAbstractTableModel):
 
 def _weight(line: Line) -> Level:
     return Level.INFO if line.good else Level.ERROR
-
-
-class Sorted(QSortFilterProxyModel):
-    """The table as a person sorts and filters it; only when asked, not with each case that comes."""
-
-    def __init__(self, table: CaseTable) -> None:
-        super().__init__()
-        self.setSourceModel(table)
-        self.setSortRole(_SORT)
-        self.setDynamicSortFilter(False)
-        self.setFilterKeyColumn(_NAME)
-        self.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)

@@ -16,6 +16,8 @@ from PyQt6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 from omniview.io.samples import SAMPLES
 from omniview.ui.about import AboutBox, KeysBox
 from omniview.ui.actions import Actions
+from omniview.ui.batch_plan import Scorer
+from omniview.ui.batches import Batches
 from omniview.ui.canvas import Canvas
 from omniview.ui.case_list import CaseList
 from omniview.ui.choosers import Choosers
@@ -31,9 +33,11 @@ from omniview.ui.models import Models, Permission
 from omniview.ui.notice_bar import NoticeBar
 from omniview.ui.opening import Opening
 from omniview.ui.panel import side
+from omniview.ui.preferences import Preferences
 from omniview.ui.quality_panel import QualityPanel
 from omniview.ui.score_panel import ScorePanel
 from omniview.ui.session import Entry, Session, Snapshot
+from omniview.ui.settings_dialog import SettingsDesk
 from omniview.ui.status_line import ReadoutBar, StatusLine
 from omniview.ui.view import Layer
 from omniview.ui.workflow import Workflow
@@ -53,15 +57,27 @@ class Window(QMainWindow):
         session: what is shown; changed by the workflow and, for the view alone, here.
         models: where segmenters come from.
         permission: keys and consents for cloud omnimodels, or None where there are none.
+        preferences: the person's settings, or None where they cannot be changed.
+        scorer: scores folders, or None where that is not wanted.
     """
 
-    def __init__(self, session: Session, models: Models, permission: Permission | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        models: Models,
+        permission: Permission | None = None,
+        *,
+        preferences: Preferences | None = None,
+        scorer: Scorer | None = None,
+    ) -> None:
         super().__init__()
         self.session = session
         self.workflow = Workflow(session, models)
         self.closed = asyncio.Event()
         self._opening = Opening(self, session, self.workflow, self._complain)
         self._consents = Consents(self, session, permission, self.workflow.analyse_again)
+        self.settings = SettingsDesk(self, session, preferences, self.workflow.analyse_again)
+        self.batches = Batches(self, session, models, scorer, self.workflow.open)
         self.canvas = Canvas()
         self.cases, self.choosers = CaseList(), Choosers(models.tasks(), models.omnimodels())
         self.layers, self.scores = LayerPanel(), ScorePanel()
@@ -98,14 +114,14 @@ class Window(QMainWindow):
 
     async def settle(self) -> None:
         """Wait until all that was asked for is on screen."""
-        for part in (self._opening, self._consents):
+        for part in (self._opening, self._consents, self.settings, self.batches):
             await part.settle()
         await self.workflow.settle()
         await self.canvas.settle()
 
     async def rest(self) -> None:
         """Stop all work; the window may be deleted afterwards."""
-        for part in (self._opening, self._consents):
+        for part in (self._opening, self._consents, self.settings, self.batches):
             await part.close()
         await self.workflow.close()
         await self.canvas.close_down()
@@ -212,6 +228,8 @@ class Window(QMainWindow):
             "legend": self._toggle_legend,
             "cases": lambda: self.cases.setVisible(not self.cases.isVisible()),
             "results": lambda: self.results.setVisible(not self.results.isVisible()),
+            "score": self.batches.open,
+            "settings": self.settings.open,
             "permit": lambda: self._consents.ask(explain=True),
             "withdraw": self._consents.withdraw,
             "keys": lambda: KeysBox(self).open(),
@@ -305,6 +323,7 @@ class Window(QMainWindow):
         """Carry out the next step that a message offered."""
         deeds: dict[Action, Callable[[], Any]] = {
             Action.AGAIN: self.workflow.analyse_again,
+            Action.ASK: self.workflow.ask_anyway,
             Action.GO_ONLINE: lambda: self.workflow.analyse_again(offline=False),
             Action.PERMIT: lambda: self._consents.ask(explain=True),
             Action.CHOOSE_TASK: self.choosers.ask_task,

@@ -1,0 +1,79 @@
+"""Folders to be scored, beside the window: one dialog that stays, whether it is seen or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PyQt6.QtWidgets import QWidget
+
+from omniview.ui.batch_dialog import BatchBox
+from omniview.ui.batch_form import BatchForm
+from omniview.ui.batch_plan import Scorer
+from omniview.ui.models import Models
+from omniview.ui.session import Entry, Session
+
+__all__ = ["Batches"]
+
+
+class Batches:
+    """Opens the dialog, and opens in the window what a person picks out of it.
+
+    Args:
+        parent: the window.
+        session: task, omnimodel and offline are what the dialog begins with.
+        models: the tasks and omnimodels that can be chosen.
+        scorer: plans and runs; None where folders cannot be scored.
+        show: opens entries in the window.
+    """
+
+    def __init__(
+        self,
+        parent: QWidget,
+        session: Session,
+        models: Models,
+        scorer: Scorer | None,
+        show: Callable[[list[Entry]], None],
+    ) -> None:
+        self._parent, self._session, self._models = parent, session, models
+        self._scorer, self._show = scorer, show
+        self._box: BatchBox | None = None
+
+    @property
+    def box(self) -> BatchBox | None:
+        """The dialog, if it was opened."""
+        return self._box
+
+    def open(self) -> None:
+        """Open the dialog, or bring it back with what it is at."""
+        if self._scorer is None:
+            return
+        if self._box is None:
+            now = self._session.now
+            form = BatchForm(
+                self._models.tasks(),
+                self._models.omnimodels(),
+                task=now.task,
+                omnimodel=now.omnimodel,
+                offline=now.offline,
+            )
+            self._box = BatchBox(self._parent, self._scorer, form)
+            self._box.opened.connect(self._open_case)
+        self._box.show()
+        self._box.raise_()
+        self._box.activateWindow()
+
+    async def settle(self) -> None:
+        """Wait until nothing is planned or running."""
+        if self._box is not None:
+            await self._box.settle()
+
+    async def close(self) -> None:
+        """Stop what runs; what is finished is kept."""
+        box, self._box = self._box, None
+        if box is not None:
+            await box.close_down()
+            box.deleteLater()
+
+    def _open_case(self, image: Path, truth: Path | None) -> None:
+        self._show([Entry(image.name, image, truth=truth)])
