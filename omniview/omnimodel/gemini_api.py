@@ -181,6 +181,11 @@ class GeminiApi:
         said = quoted(error.message, self._key)
         if (code == 400 and "API_KEY" in str(error.details)) or "API key" in said:
             return MissingKey(f"Gemini does not accept the API key ({code}){said}.", _NEXT_KEY)
+        if code in (401, 403) and not self._key:
+            return MissingKey(
+                f"Vertex AI does not accept Google's credentials of this machine ({code}){said}.",
+                "Check that the account may use Vertex AI in vertex_project.",
+            )
         if code == 404:
             return Unreachable(
                 f"There is no model {self._settings.model} in version {self._settings.api_version} "

@@ -31,7 +31,7 @@ VERSION = "gemini-loopback-001"
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sent; the body is None where it only asked to GET something."""
+    """What a client sent; the body is None where it only asked to GET, a text where it is a form."""
 
     path: str
     headers: Mapping[str, str]
@@ -111,7 +111,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(None)
 
     def do_POST(self) -> None:
-        self._answer(json.loads(self.rfile.read(int(self.headers.get("content-length", 0)))))
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        form = self.headers.get("content-type", "") == "application/x-www-form-urlencoded"
+        self._answer(body.decode() if form else json.loads(body))
 
     def _answer(self, body: Any) -> None:
         step = self.server.record(Request(self.path, dict(self.headers.items()), body))
