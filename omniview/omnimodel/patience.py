@@ -27,7 +27,7 @@ class Outage(Exception):
         failure: what to raise if it stays so.
         after_s: how long the server asks to wait, or None.
         again: whether another attempt makes sense.
-        answered: the server refused in so many words, so that nothing was used up.
+        free: nothing was used up: the server refused in so many words, or was never reached.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class Outage(Exception):
         after_s: float | None = None,
         *,
         again: bool = True,
-        answered: bool = False,
+        free: bool = False,
     ) -> None:
         super().__init__()
         self.failure = failure
         self.after_s = after_s
         self.again = again
-        self.answered = answered
+        self.free = free
 
 
 async def ask_patiently(
@@ -84,7 +84,7 @@ async def ask_patiently(
             circuit.passed()
             return reply
         circuit.failed(outage.failure.message, outage.after_s)
-    if outage.answered:
+    if outage.free:
         return refused(outage.failure)
     raise outage.failure
 
@@ -110,7 +110,7 @@ async def _repeated(
 
 
 def refused(problem: OmnimodelError) -> Reply:
-    """The reply of a server that would not answer, and so charges nothing."""
+    """The reply of a server that would not answer or was never reached, and so charges nothing."""
     return Reply("", problem=problem, tokens_in=0, tokens_out=0)
 
 

@@ -57,8 +57,8 @@ class Api(Protocol):
             max_output_tokens: the most that may come back; it was paid for that much.
 
         Raises:
-            OmnimodelError: it is not known what the server did with the request: no connection, cut, timed
-                out, or an answer that is none. What the server refused in so many words, and so does not
+            OmnimodelError: it is not known what the server did with the request: cut, timed out, or an
+                answer that is none. What the server refused in so many words, or never got, and so does not
                 charge, is a Reply with a `problem` and no tokens.
         """
         ...

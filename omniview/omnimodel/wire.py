@@ -108,6 +108,8 @@ def broken(error: Exception, who: str, timeout_s: float) -> OmnimodelError | Out
         timeout_s: the deadline that was set.
     """
     match error:
+        case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
+            return Outage(timed_out(who, timeout_s), again=False, free=True)
         case httpx2.TimeoutException():
             return Outage(timed_out(who, timeout_s), again=False)
         case httpx2.DecodingError():
@@ -117,7 +119,7 @@ def broken(error: Exception, who: str, timeout_s: float) -> OmnimodelError | Out
                 f"The address of {who} cannot be used.", "Check the provider's base_url in the settings."
             )
         case httpx2.ConnectError():
-            return Outage(Unreachable(f"{who} cannot be reached: no connection.", _NEXT_NETWORK))
+            return Outage(Unreachable(f"{who} cannot be reached: no connection.", _NEXT_NETWORK), free=True)
         case httpx2.HTTPError() | OSError():
             cut = f"The connection to {who} was cut before the answer was complete."
             return Outage(Unreachable(cut, _NEXT_NETWORK))
@@ -155,10 +157,10 @@ def refusal(who: str, code: int, said: str, after_s: float | None) -> OmnimodelE
         )
     if code == 429:
         limited = f"{who} answers to no more requests for now: rate limit or quota (429){said}."
-        return Outage(Unreachable(limited, "Wait, or raise the quota of the key."), after_s, answered=True)
+        return Outage(Unreachable(limited, "Wait, or raise the quota of the key."), after_s, free=True)
     if code in _RETRIED:
         failed = f"{who}'s server failed ({code}){said}."
-        return Outage(Unreachable(failed, NEXT_LATER), after_s, answered=True)
+        return Outage(Unreachable(failed, NEXT_LATER), after_s, free=True)
     return Unreachable(
         f"{who} refused the request ({code}){said}.",
         "Check the model and its other settings.",
