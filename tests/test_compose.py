@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from omniview.compose import Composer, Unavailable, model_folders
+from omniview.core.asking import ALWAYS, AskPolicy
 from omniview.core.image import Image, Modality
-from omniview.core.segmenter import Segmenter
+from omniview.core.interpreter import Interpreter
+from omniview.core.segmenter import Segmenter, asks_outside
 from omniview.core.task import TASKS, Task
-from omniview.errors import CardError, MissingKey, NotAllowed, SettingsError
-from omniview.settings import Settings
+from omniview.errors import CardError, MissingKey, NotAllowed, OverBudget, SettingsError
+from omniview.omnimodel.reply import Estimate
+from omniview.settings import OpenAiSettings, Settings
 from tests.networks import write_specialist
 from tests.omnimodel.sam_pairs import write_pair
 
@@ -142,3 +145,69 @@ async def test_models_that_listen_to_clicks_are_handed_out(composer: Composer, o
         assert listening.name == "tiny-mobile"
     finally:
         await other.close()
+
+
+async def test_a_server_of_ones_own_is_composed_without_a_key(composer: Composer) -> None:
+    """OpenAI itself wants one; offline neither is built."""
+    _, openai = composer.segmenters(POLYP, "openai", offline=False)
+    assert isinstance(openai, Unavailable)
+    assert isinstance(openai.error, MissingKey)
+    assert openai.asks_outside
+    composer.use(Settings(openai=OpenAiSettings(base_url="http://127.0.0.1:11434/v1", model="llava")))
+    _, own = composer.segmenters(POLYP, "openai", offline=False)
+    assert own.name == "llava"
+    _, offline = composer.segmenters(POLYP, "openai", offline=True)
+    assert isinstance(offline, Unavailable)
+
+
+async def test_only_omnimodels_with_words_are_asked_questions(
+    composer: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever else is named is told who can talk; offline and without a key nobody can."""
+    with pytest.raises(MissingKey):
+        composer.interpreter("gemini", offline=False)
+    monkeypatch.setenv("GEMINI_API_KEY", "k" * 39)
+    talking = composer.interpreter("gemini", offline=False)
+    assert isinstance(talking, Interpreter)
+    assert talking.name == Settings().gemini.model
+    await talking.close()
+    with pytest.raises(NotAllowed):
+        composer.interpreter("gemini", offline=True)
+    for name in ("builtin", "sam", "none"):
+        with pytest.raises(SettingsError, match="cannot talk"):
+            composer.interpreter(name, offline=False)
+    with pytest.raises(SettingsError, match="oracle"):
+        composer.interpreter("oracle", offline=False)
+
+
+async def test_the_rule_when_to_ask_concerns_clouds_alone(
+    composer: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cloud is one even while it cannot run; what runs here is none; new settings change the rule."""
+    assert composer.policy() == ALWAYS
+    monkeypatch.setenv("GEMINI_API_KEY", "k" * 39)
+    for omnimodel, offline, outside in (
+        ("gemini", False, True),
+        ("gemini", True, True),
+        ("openai", True, True),
+        ("builtin", False, False),
+    ):
+        specialist, second = composer.segmenters(POLYP, omnimodel, offline)
+        assert not asks_outside(specialist)
+        assert asks_outside(second) is outside
+    composer.use(Settings().changed(ask={"when": "doubtful", "below": 0.6}))
+    assert composer.policy() == AskPolicy("doubtful", 0.6)
+
+
+async def test_new_settings_change_the_cap_and_not_what_was_spent(
+    composer: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A raised cap lets the same session go on where it stopped."""
+    budget = composer._budget
+    (await budget.reserve("m", Estimate(0.0, 0.4, 0.4))).settle(0.4)
+    composer.use(Settings().changed(budget={"session": 0.5}))
+    with pytest.raises(OverBudget):
+        await budget.reserve("m", Estimate(0.0, 0.4, 0.4))
+    composer.use(Settings().changed(budget={"session": 1.0}))
+    (await budget.reserve("m", Estimate(0.0, 0.4, 0.4))).settle(0.4)
+    assert composer.spent().session == pytest.approx(0.8)

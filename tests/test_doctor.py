@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from omniview import doctor
+from omniview.settings import GeminiSettings, Settings
+from tests.omnimodel.loopback import Loopback, Step
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems' wheels bring it all")
 
@@ -26,6 +28,28 @@ def test_the_report_never_shows_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     gemini = next(row for row in doctor.report() if row.what == "Gemini")
     assert gemini.state == "ok"
     assert "hunter2" not in repr(doctor.report())
+
+
+def test_connections_are_tested_only_online(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default no socket is opened and nothing is in the audit; offline not even on request."""
+    monkeypatch.setenv("GEMINI_API_KEY", "k" * 39)
+    with Loopback([Step(body={"models": [{"name": "models/gemini-test"}]})]) as server:
+        gemini = GeminiSettings(base_url=server.url, model="gemini-test")
+        Settings(gemini=gemini, omnimodel="gemini").save()
+        doctor.report()
+        assert server.requests == []
+        assert not (own_home / "audit.jsonl").exists()
+        tested = {row.what: row for row in doctor.report(online=True)}
+        assert tested["Gemini, online"].state == "ok", tested["Gemini, online"]
+        assert len(server.requests) == 1
+        Settings(gemini=gemini, omnimodel="gemini", offline=True).save()
+        refused = {row.what: row for row in doctor.report(online=True)}
+        assert refused["Gemini, online"].state == "missing"
+        assert len(server.requests) == 1
+    Settings(gemini=gemini).save()
+    failing = {row.what: row for row in doctor.report(online=True)}
+    assert failing["Gemini, online"].state == "note"  # nobody chose it
+    assert "Connection" in failing["Gemini, online"].detail
 
 
 def test_broken_settings_are_a_finding(own_home: Path) -> None:
