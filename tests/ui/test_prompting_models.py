@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PyQt6.QtCore import Qt
+from pytestqt.qtbot import QtBot
 
 from omniview.compose import Composer
 from omniview.settings import Settings
@@ -17,7 +21,7 @@ from omniview.ui.session import Session, Snapshot
 from omniview.ui.window import Window
 from tests.networks import write_specialist
 from tests.omnimodel.sam_pairs import write_pair
-from tests.ui.click_tool import NOWHERE
+from tests.ui.click_tool import NOWHERE, Tool
 from tests.ui.conftest import Run
 from tests.ui.parts import Desk, OtsuModels
 
@@ -114,3 +118,31 @@ def test_a_click_under_an_x_server(tmp_path: Path) -> None:
     status, platform = done.stdout.strip().splitlines()[-2:]
     assert platform == "xcb"
     assert "omnimodel: built-in generalist, 1 click, " in status
+
+
+def test_keys_reach_the_tool(run: Run, qtbot: QtBot, tool: Tool, blob: Path) -> None:
+    """C takes it up, Backspace takes the last mark back, Ctrl+Y brings it again, Esc puts the tool down."""
+    window = tool.desk.window
+    strike: Callable[..., None] = qtbot.keyClick
+    run(tool.desk.open(blob))
+    window.activateWindow()
+    strike(window.canvas, Qt.Key.Key_C)
+    assert tool.desk.now.prompting
+    run(tool.click(*NOWHERE))
+    marks = [len(tool.marks)]
+    for key, modifier in (
+        (Qt.Key.Key_Backspace, Qt.KeyboardModifier.NoModifier),
+        (Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier),
+        (Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier),
+    ):
+
+        async def press(key: Qt.Key = key, modifier: Qt.KeyboardModifier = modifier) -> None:
+            asyncio.get_running_loop().call_soon(strike, window.canvas, key, modifier)
+            await asyncio.sleep(0.05)
+            await window.settle()
+
+        run(press())
+        marks.append(len(tool.marks))
+    assert marks == [1, 0, 1, 0]
+    strike(window.canvas, Qt.Key.Key_Escape)
+    assert not tool.desk.now.prompting
