@@ -30,6 +30,7 @@ from omniview.core.task import TASKS
 from omniview.errors import SettingsError
 from omniview.inference.card import GeneralistCard, SpecialistCard, find_cards
 from omniview.io.pair import Pairing, pair_anything
+from omniview.io.remote import refuse_offline
 from omniview.omnimodel.outlook import Outlook, outlook
 from omniview.settings import Settings, home
 
@@ -194,7 +195,7 @@ def plan(
     """Find what is to be scored, and how. Blocks while folders are listed.
 
     Args:
-        folder: of images and masks, or a list of files.
+        folder: of images and masks, or a list of files; either may be an address that fsspec knows.
         settings: which omnimodel, how many views and answers, whether offline.
         truth: folder of the masks, where it is elsewhere.
         task: a task's name, or "auto".
@@ -205,10 +206,14 @@ def plan(
     Raises:
         UnreadableFile: there is nothing to score.
         SettingsError: the task does not exist.
+        NotAllowed: offline, and the folder lies elsewhere.
     """
     question = Question(task, settings.omnimodel, settings.offline, policy_of(settings))
     if task != AUTO and task not in TASKS:
         raise SettingsError(f"There is no task {task!r}.", f"Choose one of {', '.join((AUTO, *TASKS))}.")
+    if settings.offline:
+        for one in (folder, *(() if truth is None else (truth,))):
+            refuse_offline(one)
     pairing = pair_anything(folder, truth)
     if limit is not None:
         pairing = Pairing(pairing.pairs[:limit], pairing.unpaired)
@@ -240,7 +245,8 @@ def score(
     """Score every image of a folder against its ground truth; blocks until it is done.
 
     Args:
-        folder: of images and masks in one of the layouts that `omniview.io.pair` knows, or a list of files.
+        folder: of images and masks in one of the layouts that `omniview.io.pair` knows, or a list of files;
+            either may be an address that fsspec knows, such as s3://bucket/set.
         out: folder for the results: cases.csv, summary.json, report.html and more.
         truth: folder of the masks, where it is elsewhere.
         task: a task's name, or "auto".

@@ -104,11 +104,16 @@ def prepare(path: Path, models: Models, question: Question, frame: int = 0) -> R
     Raises:
         InputError: the image cannot be used, or the task is not clear.
         SettingsError: the question names what does not exist.
+        NotAllowed: offline, and the image lies elsewhere.
     """
     from omniview.io.read import read
+    from omniview.io.remote import fetched, refuse_offline
 
     task = question.chosen(models)
-    image = read(path, frame)
+    if question.offline:
+        refuse_offline(path)
+    with fetched(path) as here:
+        image = read(here, frame)
     if task is None:
         task = models.recognise(image)
     if task is None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from omniview.batch.journal import Input, Journal
-from omniview.errors import OutputError
+from omniview.errors import OutputError, UnreadableFile
 from omniview.io.pair_types import Pair
+from omniview.io.remote import is_remote, stamp
 
 __all__ = ["Resume", "begin", "stamp_of"]
 
@@ -69,8 +70,11 @@ def stamp_of(pair: Pair) -> str:
 
 def _stamp(path: Path) -> str:
     try:
+        if is_remote(path):
+            return f"{path.name}:{stamp(path)}"
         found = path.stat()
-    except OSError:  # it will be a row with its reason; if it appears later, the input has changed
+    except (OSError, UnreadableFile):
+        # it will be a row with its reason; if it appears later, the input has changed
         return f"{path.name}:missing"
     return f"{path.name}:{found.st_size}:{found.st_mtime_ns}"
 

@@ -1,6 +1,7 @@
 """What lies in folders: names of files that can be opened, as strings, however many there are.
 
-Files are never touched here, and a folder is listed once: 100,000 entries take a second.
+Files are never touched here, and a folder is listed once: 100,000 entries take a second. A folder may be
+remote (see `remote`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from omniview.errors import UnreadableFile
 from omniview.io.kinds import is_image_name
+from omniview.io.remote import entries, is_remote
 
 __all__ = ["File", "folders", "folders_if_any", "listed"]
 
@@ -54,9 +56,12 @@ def listed(
         without: a folder not to look into.
         suffixless: also files whose name has no suffix at all, as DICOM studies have them.
     """
+    if is_remote(folder):
+        yield from _listed_elsewhere(folder, below, deep, prefix, without, suffixless)
+        return
     try:
-        with os.scandir(folder) as entries:
-            found = [entry for entry in entries if entry.name[0] != "."]
+        with os.scandir(folder) as there:
+            found = [entry for entry in there if entry.name[0] != "."]
     except OSError:  # a folder that vanished, or may not be listed, holds nothing that can be opened
         return
     for entry in found:
@@ -72,15 +77,32 @@ def listed(
             yield File(folder, name, below)
 
 
+def _listed_elsewhere(
+    folder: str, below: str, deep: bool, prefix: str, without: str, suffixless: bool
+) -> Iterator[File]:
+    """As `listed`, through fsspec; `without` is compared as it is written."""
+    for name, is_folder in entries(folder):
+        if not name or name[0] == ".":
+            continue
+        inner = f"{folder.rstrip('/')}/{name}"
+        if is_folder:
+            if deep and inner != without:
+                yield from _listed_elsewhere(inner, f"{below}{name}/", deep, "", without, suffixless)
+        elif name.lower().startswith(prefix) and (is_image_name(name) or (suffixless and "." not in name)):
+            yield File(folder, name, below)
+
+
 def folders(folder: Path) -> dict[str, Path]:
     """Lower-case name to path of the folders directly in `folder`.
 
     Raises:
         UnreadableFile: it is not a folder that can be listed.
     """
+    if is_remote(folder):
+        return {name.lower(): folder / name for name, is_folder in entries(str(folder)) if is_folder}
     try:
-        with os.scandir(folder) as entries:
-            return {entry.name.lower(): Path(entry.path) for entry in entries if entry.is_dir()}
+        with os.scandir(folder) as there:
+            return {entry.name.lower(): Path(entry.path) for entry in there if entry.is_dir()}
     except OSError as error:
         raise UnreadableFile(
             f"The folder {folder.name} cannot be listed ({error.strerror}).", "Check the path."

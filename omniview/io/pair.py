@@ -39,6 +39,7 @@ from omniview.io.pair_names import (
     reader_of_folder,
 )
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
+from omniview.io.remote import fetched, is_remote
 
 __all__ = ["Pair", "Pairing", "TruthFiles", "Unpaired", "find_truth", "pair_anything", "pair_folder"]
 
@@ -71,7 +72,8 @@ def pair_anything(folder: Path, truth: Path | None = None) -> Pairing:
         UnreadableFile: as `pair_folder`, or the list cannot be read.
     """
     if is_list(folder):
-        return pair_list(folder)
+        with fetched(folder) as here:
+            return pair_list(here, folder.parent)
     return with_frames(pair_folder(folder, truth, suffixless=True))
 
 
@@ -95,7 +97,7 @@ def pair_folder(folder: Path, truth: Path | None = None, *, suffixless: bool = F
         images, masks = _of(root, suffixless), list[Grouped]()
     elif truth is not None:
         folders(truth)  # refuses what is not a folder
-        images = _of(root, suffixless, without=os.path.realpath(truth))
+        images = _of(root, suffixless, without=str(truth) if is_remote(truth) else os.path.realpath(truth))
         masks = [_as_mask(file) for file in listed(str(truth), deep=True)]
     else:
         files = list(listed(str(root), deep=True, suffixless=suffixless))
@@ -111,7 +113,7 @@ def pair_folder(folder: Path, truth: Path | None = None, *, suffixless: bool = F
 def _beside(folder: Path) -> tuple[Path, Path | None]:
     """A folder of images alone, with the folder of masks that lies beside it."""
     if is_image_folder(folder.name.lower()):
-        siblings = folders_if_any(folder.resolve().parent)
+        siblings = folders_if_any(folder.parent if is_remote(folder) else folder.resolve().parent)
         ranked = [(rank_of_folder(name), path) for name, path in siblings.items()]
         masks = [(rank, path) for rank, path in ranked if rank is not None]
         return folder, min(masks, key=lambda one: one[0])[1] if masks else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from omniview.errors import UnreadableFile
 from omniview.io.kinds import kind_of
 from omniview.io.pair_types import Pair, Pairing, Unpaired
+from omniview.io.remote import is_remote
 
 __all__ = ["with_frames"]
 
@@ -18,7 +19,8 @@ _SUFFIXES = ("", ".dcm", ".dicom", ".ima")
 def with_frames(pairing: Pairing) -> Pairing:
     """The same with a pair for each frame of a DICOM file, and without suffixless files that are none.
 
-    A file whose truth has another number of frames stays one pair, of its first frame.
+    A file whose truth has another number of frames stays one pair, of its first frame; so does a remote one,
+    whose frames cannot be counted from here.
     """
     if not any(_may_be_dicom(pair.image) for pair in pairing.pairs):
         return pairing
@@ -32,7 +34,7 @@ def with_frames(pairing: Pairing) -> Pairing:
 
 
 def _may_be_dicom(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES
+    return path.suffix.lower() in _SUFFIXES and not is_remote(path)
 
 
 def _is_dicom(path: Path) -> bool:

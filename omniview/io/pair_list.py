@@ -10,6 +10,7 @@ from pathlib import Path
 from omniview.errors import UnreadableFile
 from omniview.io.kinds import stem_of
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
+from omniview.io.remote import is_remote
 
 __all__ = ["is_list", "pair_list"]
 
@@ -21,16 +22,15 @@ _FIRST = "truth"
 
 def is_list(path: Path) -> bool:
     """Whether this is a file that lists others, by its name."""
-    return path.suffix.lower() in _SUFFIXES and path.is_file()
+    return path.suffix.lower() in _SUFFIXES and (is_remote(path) or path.is_file())
 
 
-def pair_list(path: Path) -> Pairing:
-    """The pairs of a list.
+def pair_list(path: Path, folder: Path | None = None) -> Pairing:
+    """The pairs of a list; its paths, which may be addresses, start at `folder`, or at the list's own.
 
     Without a heading, a line is an image, or an image and its mask. With one, a column is called image and
     every further column holds one reader's masks, under that reader's name. Fields are parted by commas,
-    semicolons or tabs. Paths start at the list's own folder. Where no mask is named, it is looked for as
-    `find_truth` does.
+    semicolons or tabs. Where no mask is named, it is looked for as `find_truth` does.
 
     Raises:
         UnreadableFile: the list cannot be read or names nothing.
@@ -44,16 +44,16 @@ def pair_list(path: Path) -> Pairing:
         masks = [i for i in range(len(heading)) if i != image_at]
         readers = {i: lines[0][i].strip() if len(masks) > 1 else "" for i in masks}
         lines = lines[1:]
-    folder = path.parent
+    folder = path.parent if folder is None else folder
     pairs: list[Pair] = []
     unpaired: list[Unpaired] = []
     names = set[str]()
     for fields in lines:
-        image = folder / fields[image_at]
+        image = _at(folder, fields[image_at])
         name = _named(fields[image_at], names)
         named = {reader: fields[i] for i, reader in readers.items() if i < len(fields) and fields[i]}
         if named:
-            truths = tuple(TruthFiles(reader, (folder / mask,)) for reader, mask in named.items())
+            truths = tuple(TruthFiles(reader, (_at(folder, mask),)) for reader, mask in named.items())
             pairs.append(Pair(image, truths[0].files[0], name, truths))
             continue
         truth = _looked_for(image)
@@ -63,6 +63,10 @@ def pair_list(path: Path) -> Pairing:
     if not pairs:
         raise UnreadableFile(f"{path.name} names no image.", "Write one path a line.")
     return Pairing(tuple(pairs), tuple(unpaired))
+
+
+def _at(folder: Path, text: str) -> Path:
+    return Path(text) if is_remote(text) else folder / text
 
 
 def _lines(path: Path) -> list[list[str]]:

@@ -11,6 +11,7 @@ from omniview.core.case import Truth
 from omniview.core.image import Image
 from omniview.io.pair_types import TruthFiles
 from omniview.io.read import read_truth
+from omniview.io.remote import fetched
 
 __all__ = ["read_truth_files"]
 
@@ -33,7 +34,10 @@ def read_truth_files(files: TruthFiles, image: Image, labels: tuple[str, ...]) -
         from omniview.io.coco import read_coco_truth
 
         return read_coco_truth(files.files[0], files.item, image, labels)
-    each = [read_truth(file, image, len(labels)) for file in files.files]
+    each = []
+    for file in files.files:
+        with fetched(file) as here:
+            each.append(read_truth(here, image, len(labels)))
     if len(each) == 1:
         return each[0]
     notes = tuple(dict.fromkeys(note for one in each for note in one.notes))

@@ -1,0 +1,131 @@
+"""Files that lie elsewhere (s3, gcs, sftp, http, ...): listed by fsspec, brought here one by one to be read.
+
+A remote file is a Path whose first part is a scheme, `s3:/bucket/images/x.png`: pathlib makes that of the
+address, and everything that only compares and joins names works on it as on any other path.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from omniview.errors import NotAllowed, UnreadableFile
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+__all__ = ["entries", "fetched", "is_remote", "refuse_offline", "stamp", "url_of"]
+
+_SHORTEST = 3
+"""Letters and colon of a scheme; one letter and a colon are a drive of Windows."""
+
+
+def is_remote(path: PurePath | str) -> bool:
+    """Whether this lies elsewhere, by its first part."""
+    first = str(path).replace("\\", "/").partition("/")[0]
+    return len(first) >= _SHORTEST and first.endswith(":") and first[:-1].isalnum()
+
+
+def url_of(path: PurePath | str) -> str:
+    """The address of a remote path: `s3:/bucket/x` is `s3://bucket/x`."""
+    scheme, _, rest = str(path).replace("\\", "/").partition(":")
+    # a file system without hosts (file, memory) is addressed by three slashes
+    return (
+        f"{scheme}:///{rest.lstrip('/')}" if scheme in ("file", "local") else f"{scheme}://{rest.lstrip('/')}"
+    )
+
+
+def refuse_offline(path: PurePath) -> None:
+    """Let nothing that lies elsewhere be reached while no socket may be opened.
+
+    Raises:
+        NotAllowed: it is remote.
+    """
+    if is_remote(path):
+        raise NotAllowed(
+            f"{url_of(path)} is reached by sockets, and offline none is opened.", "Leave --offline out."
+        )
+
+
+def entries(folder: str) -> list[tuple[str, bool]]:
+    """Names in a remote folder, and whether each is a folder itself.
+
+    Raises:
+        UnreadableFile: it cannot be listed.
+    """
+    with _said_in_words(folder):
+        system, place = _opened(folder)
+        found = system.ls(place, detail=True)
+    return [(one["name"].rstrip("/").rpartition("/")[2], one["type"] == "directory") for one in found]
+
+
+def stamp(path: PurePath) -> str:
+    """Size and time of change (or version) of a remote file, as text; empty where neither is known.
+
+    Raises:
+        UnreadableFile: it is not there, or cannot be asked for.
+    """
+    with _said_in_words(path):
+        system, place = _opened(path)
+        facts = system.info(place)
+    known = ("size", "ETag", "etag", "LastModified", "mtime", "updated", "created")
+    return ":".join(str(facts[name]) for name in known if facts.get(name) is not None)
+
+
+@contextmanager
+def fetched(path: Path) -> Iterator[Path]:
+    """A file on this machine with the content of `path`; for a remote one a copy that is deleted afterwards.
+
+    Raises:
+        UnreadableFile: it cannot be brought here.
+    """
+    if not is_remote(path):
+        yield path
+        return
+    folder = Path(tempfile.mkdtemp(prefix="omniview-"))
+    try:
+        here = folder / path.name  # the name stays: it says what kind of file it is
+        with _said_in_words(path):
+            system, place = _opened(path)
+            system.get_file(place, os.fspath(here))
+        yield here
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _opened(path: PurePath | str) -> tuple[AbstractFileSystem, str]:
+    from fsspec.core import url_to_fs
+
+    opened: tuple[AbstractFileSystem, str] = url_to_fs(url_of(path))
+    return opened
+
+
+@contextmanager
+def _said_in_words(path: PurePath | str) -> Iterator[None]:
+    """Whatever a file system of any maker raises, as a message with the next step."""
+    try:
+        yield
+    except ImportError as error:
+        raise UnreadableFile(
+            f"{url_of(path)} needs a package that is not installed ({error}).",
+            "Install what it names, s3fs for s3, gcsfs for gcs, paramiko for sftp, aiohttp for http.",
+        ) from error
+    except FileNotFoundError as error:
+        raise UnreadableFile(f"{url_of(path)} is not there.", "Check the address.") from error
+    except PermissionError as error:
+        raise UnreadableFile(f"{url_of(path)} may not be read.", "Check the credentials.") from error
+    except Exception as error:
+        # each file system brings exceptions of its own
+        raise UnreadableFile(
+            f"{url_of(path)} cannot be read ({type(error).__name__}: {_first_line(error)}).",
+            "Check address, credentials and network.",
+        ) from error
+
+
+def _first_line(error: Any) -> str:
+    return str(error).partition("\n")[0][:160]

@@ -1,0 +1,110 @@
+"""Folders that lie elsewhere are listed, paired and read as if they were here."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import fsspec
+import numpy as np
+import pytest
+
+from omniview.errors import NotAllowed, UnreadableFile
+from omniview.io.pair import pair_anything
+from omniview.io.remote import entries, fetched, is_remote, stamp, url_of
+from omniview.scoring import score
+from omniview.settings import Settings
+from tests.networks import write_specialist
+
+CASES = 4
+
+
+@pytest.fixture
+def bucket() -> Iterator[Path]:
+    """images/ and masks/ in fsspec's file system in memory."""
+    system = fsspec.filesystem("memory")
+    for number in range(CASES):
+        pixels, truth = np.full((48, 48, 3), 30, np.uint8), np.zeros((48, 48), np.uint8)
+        cv2.circle(pixels, (24, 24), 8 + number, (220, 210, 200), -1)
+        cv2.circle(truth, (25, 24), 8 + number, 255, -1)
+        system.pipe(f"/ward/images/c{number}.png", cv2.imencode(".png", pixels)[1].tobytes())
+        system.pipe(f"/ward/masks/c{number}.png", cv2.imencode(".png", truth)[1].tobytes())
+    yield Path("memory:/ward")
+    system.rm("/ward", recursive=True)
+
+
+def test_an_address_survives_as_a_path() -> None:
+    """Pathlib folds the slashes of an address; nothing else is taken for one."""
+    path = Path("s3://bucket/images/x.png")
+    assert is_remote(path)
+    assert url_of(path.with_name("y.png")) == "s3://bucket/images/y.png"
+    assert url_of(Path("file:///srv/set")) == "file:///srv/set"
+    assert not is_remote(Path("C:/images/x.png"))
+    assert not is_remote(Path("/srv/s3:/x.png"))
+    assert not is_remote(Path("images/x.png"))
+
+
+def test_a_remote_folder_is_paired(bucket: Path) -> None:
+    """Images find their masks by the same rules as here."""
+    pairing = pair_anything(bucket)
+    assert [pair.name for pair in pairing.pairs] == [f"c{number}" for number in range(CASES)]
+    assert all(pair.truth is not None and url_of(pair.truth).endswith(".png") for pair in pairing.pairs)
+    assert sorted(entries(str(bucket))) == [("images", True), ("masks", True)]
+
+
+def test_a_file_is_brought_here_and_deleted(bucket: Path) -> None:
+    """The copy keeps its name, has the content, and is gone afterwards; a stamp tells its size."""
+    image = bucket / "images" / "c1.png"
+    with fetched(image) as here:
+        assert here.name == "c1.png"
+        assert here.read_bytes() == fsspec.filesystem("memory").cat("/ward/images/c1.png")
+        assert stamp(image).startswith(str(here.stat().st_size))
+    assert not here.exists()
+    assert not here.parent.exists()
+
+
+def test_a_remote_folder_is_scored_like_a_local_one(bucket: Path, tmp_path: Path, own_home: Path) -> None:
+    """The rows are those of the same files on this machine."""
+    write_specialist(own_home / "models")
+    fsspec.filesystem("memory").get("/ward", str(tmp_path / "here"), recursive=True)
+    settings = Settings(omnimodel="none", views=1)
+    score(bucket, tmp_path / "remote", task="polyp", settings=settings)
+    score(tmp_path / "here", tmp_path / "local", task="polyp", settings=settings)
+
+    def rows(out: Path) -> list[dict[str, str]]:
+        with (out / "cases.csv").open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    assert len(rows(tmp_path / "remote")) == 2 * CASES
+    assert rows(tmp_path / "remote") == rows(tmp_path / "local")
+
+
+def test_a_list_may_name_addresses(bucket: Path, tmp_path: Path) -> None:
+    """Paths here and addresses stand side by side."""
+    (tmp_path / "list.csv").write_text(
+        "image,truth\nmemory://ward/images/c0.png,memory://ward/masks/c0.png\n"
+    )
+    (pair,) = pair_anything(tmp_path / "list.csv").pairs
+    assert url_of(pair.image) == "memory://ward/images/c0.png"
+    assert pair.truth is not None
+    assert is_remote(pair.truth)
+
+
+def test_what_cannot_be_reached_is_said(bucket: Path) -> None:
+    """A wrong address, a missing file and a scheme without its package end in messages with a next step."""
+    with pytest.raises(UnreadableFile, match="is not there"):
+        pair_anything(Path("memory:/nowhere"))
+    with pytest.raises(UnreadableFile, match="is not there"), fetched(bucket / "images" / "none.png"):
+        pass
+    with pytest.raises(UnreadableFile) as caught:
+        entries("nosuchscheme:/x")
+    assert caught.value.next_step
+
+
+def test_offline_reaches_nothing_elsewhere(bucket: Path, tmp_path: Path) -> None:
+    """Offline a remote folder is refused before anything is opened."""
+    with pytest.raises(NotAllowed, match="offline"):
+        score(bucket, tmp_path / "out", settings=Settings(omnimodel="none", offline=True))
+    assert not (tmp_path / "out").exists()
