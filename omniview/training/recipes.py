@@ -157,7 +157,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 )
 
 # Both halves, then the click network.
-GENERALIST = Settings(minutes=97.0, batch=12, seed=101)
+GENERALIST = Settings(minutes=87.0, batch=12, seed=101)
 HALVES_MINUTES = 27.0
 
 
@@ -168,14 +168,19 @@ def generalist_phases(settings: Settings) -> tuple[Settings, Settings]:
     of its views is answered three times.
     """
     assert GENERALIST.minutes is not None
-    share = HALVES_MINUTES / GENERALIST.minutes
     first, second = settings, settings
     if settings.minutes is not None:
-        first = replace(settings, minutes=settings.minutes * share)
-        second = replace(settings, minutes=settings.minutes * (1 - share))
+        minutes = settings.minutes * HALVES_MINUTES / GENERALIST.minutes
+        first, second = (
+            replace(settings, minutes=minutes),
+            replace(settings, minutes=settings.minutes - minutes),
+        )
     elif settings.steps is not None:
-        first = replace(settings, steps=max(1, round(settings.steps * share)))
-        second = replace(settings, steps=max(1, round(settings.steps * (1 - share))))
+        steps = max(1, round(settings.steps * HALVES_MINUTES / GENERALIST.minutes))
+        first, second = (
+            replace(settings, steps=steps),
+            replace(settings, steps=max(1, settings.steps - steps)),
+        )
     return first, replace(
         second,
         batch=max(1, round(settings.batch * 2 / 3)),
