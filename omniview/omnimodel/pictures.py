@@ -19,6 +19,7 @@ from omniview.omnimodel.salvage import Json
 __all__ = ["grid_patch", "is_grid", "png_patch"]
 
 MAX_MASK_PIXELS = 2048 * 2048
+MAX_MASK_SIDE = 16384
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SPACE = re.compile(r"\s+")
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -44,11 +45,13 @@ def png_patch(text: str, box: Box | None, shape: tuple[int, int], budget: Budget
         raise Unusable("its mask is not a PNG picture")
     width, height = struct.unpack(">II", data[16:24])
     # looked at before anything is unpacked: a few kilobytes of PNG can hold gigabytes of zeros
-    if not 0 < width * height <= MAX_MASK_PIXELS:
+    if not 0 < width * height <= MAX_MASK_PIXELS or max(width, height) > MAX_MASK_SIDE:
         raise Unusable(f"its mask is {width}x{height} pixels")
-    budget.spend(width * height)
-    grey, notes = _grey(data)
-    return _stretched(grey, box, shape, budget, notes)
+    place, notes = _place(box, (height, width), shape)
+    # paid for as a whole before anything is unpacked
+    budget.spend(width * height + _area(place))
+    grey, more = _grey(data)
+    return _stretched(grey, place, (*notes, *more))
 
 
 def is_grid(rows: list[Json]) -> bool:
@@ -70,7 +73,9 @@ def grid_patch(rows: list[Json], box: Box | None, shape: tuple[int, int], budget
         Unusable: no box to put it in.
     """
     grey = np.array(rows, dtype=np.uint8) * np.uint8(255)
-    return _stretched(grey, box, shape, budget, ("mask given as a grid of numbers",))
+    place, notes = _place(box, (grey.shape[0], grey.shape[1]), shape)
+    budget.spend(_area(place))
+    return _stretched(grey, place, (*notes, "mask given as a grid of numbers"))
 
 
 def _grey(data: bytes) -> tuple[UInt8Array, tuple[str, ...]]:
@@ -108,20 +113,31 @@ def _grey(data: bytes) -> tuple[UInt8Array, tuple[str, ...]]:
     return grey, ()
 
 
-def _stretched(
-    grey: UInt8Array, box: Box | None, shape: tuple[int, int], budget: Budget, notes: tuple[str, ...]
-) -> Patch:
-    """Resized to the box, bilinear (Pillow's, as in the provider's own example code), then above 127."""
-    from PIL import Image as Pillow
-
+def _place(
+    box: Box | None, size: tuple[int, int], shape: tuple[int, int]
+) -> tuple[tuple[int, int, int, int], tuple[str, ...]]:
+    """Top, left, bottom, right in pixels of the image, and notes, for a mask of `size` (h,w)."""
+    notes: tuple[str, ...] = ()
     if box is None:
-        (h, w), (Y, X) = grey.shape, shape
+        (h, w), (Y, X) = size, shape
         if abs(h * X - w * Y) > 0.02 * w * Y:
             raise Unusable("it has no box, and its mask is not of the image's proportions")
-        box, notes = Box(0.0, 0.0, SCALE, SCALE), (*notes, "mask without a box, taken for the whole image")
+        box, notes = Box(0.0, 0.0, SCALE, SCALE), ("mask without a box, taken for the whole image",)
     top, left, bottom, right = box.pixels(shape)
     if bottom <= top or right <= left:
         raise Unusable("its box is smaller than a pixel")
-    budget.spend((bottom - top) * (right - left))
+    return (top, left, bottom, right), (*box.notes, *notes)
+
+
+def _area(place: tuple[int, int, int, int]) -> int:
+    top, left, bottom, right = place
+    return (bottom - top) * (right - left)
+
+
+def _stretched(grey: UInt8Array, place: tuple[int, int, int, int], notes: tuple[str, ...]) -> Patch:
+    """Resized to its place, bilinear (Pillow's, as in the provider's own example code), then above 127."""
+    from PIL import Image as Pillow
+
+    top, left, bottom, right = place
     stretched = Pillow.fromarray(grey).resize((right - left, bottom - top), Pillow.Resampling.BILINEAR)
-    return Patch(top, left, np.asarray(stretched) > 127, (*box.notes, *notes))
+    return Patch(top, left, np.asarray(stretched) > 127, notes)

@@ -21,6 +21,11 @@ Points: TypeAlias = npt.NDArray[np.float64]
 """(n,2) float64."""
 
 _MAX_POINTS = 8192
+_MAX_PARTS = 256
+_MAX_CROSSINGS = 200_000
+"""Crossings of an outline's edges with rows: ten times what the most ragged of real ones has."""
+_CROSSING = 16
+"""What a crossing costs, in pixels."""
 _BEYOND_BOX = 0.02 * SCALE
 """How far points may lie outside their box: drawing, not disorder."""
 
@@ -37,7 +42,10 @@ def polygon_patch(value: list[Json], box: Box | None, shape: tuple[int, int], bu
     Raises:
         Unusable: fewer than 3 points, odd or absurd coordinates, outside its own box, or empty.
     """
-    parts = [_points(part) for part in (value if _has_parts(value) else [value])]
+    outlines = value if _has_parts(value) else [value]
+    if len(outlines) > _MAX_PARTS:
+        raise Unusable(f"its outline has {len(outlines)} parts")
+    parts = [_points(part) for part in outlines]
     together = np.concatenate(parts)
     if len(together) > _MAX_POINTS:
         raise Unusable(f"its outline has {len(together)} points")
@@ -109,9 +117,19 @@ def _points(value: Json) -> Points:
     if len(flat) % 2:
         raise Unusable("its outline has an odd number of coordinates")
     points = np.array(flat).reshape(-1, 2)
-    if len(np.unique(points, axis=0)) < 3:
+    if not _three_differ(flat):
         raise Unusable("its outline has fewer than 3 different points")
     return points
+
+
+def _three_differ(flat: list[float]) -> bool:
+    """Whether there are three different points; looks no further than that."""
+    seen = set()
+    for point in zip(flat[::2], flat[1::2], strict=True):
+        seen.add(point)
+        if len(seen) == 3:
+            return True
+    return False
 
 
 def _y_first(points: Points, box: Box) -> bool:
@@ -141,14 +159,23 @@ def _painted(parts: list[Points], shape: tuple[int, int], budget: Budget, notes:
     """Parts of (x, y) in 0 to 1000 filled within the rectangle that holds them all."""
     sides = np.array([shape[1], shape[0]])
     scaled = [np.clip(part, 0, SCALE) * (sides / SCALE) for part in parts]
+    rectangles = [_rectangle(part, sides) for part in scaled]
     together = np.concatenate(scaled)
-    corner = np.minimum(np.floor(together.min(axis=0)), sides - 1)
-    width, height = (np.ceil(together.max(axis=0)) - corner).astype(int)
-    # zigzags cost a crossing for each edge and row
-    budget.spend(int(width * height) + int(np.abs(np.diff(together[:, 1])).sum()))
-    mask = np.zeros((max(height, 1), max(width, 1)), np.bool_)
-    for part in scaled:
-        mask |= fill_polygon(part - corner, (mask.shape[0], mask.shape[1]))
+    left, top, width, height = _rectangle(together, sides)
+    crossings = int(sum(np.abs(np.diff(part[:, 1], append=part[:1, 1])).sum() for part in scaled))
+    if crossings > _MAX_CROSSINGS:
+        raise Unusable("its outline crosses itself without end")
+    budget.spend(width * height + sum(w * h for _, _, w, h in rectangles) + crossings * _CROSSING)
+    mask = np.zeros((height, width), np.bool_)
+    for part, (x, y, w, h) in zip(scaled, rectangles, strict=True):
+        mask[y - top : y - top + h, x - left : x - left + w] |= fill_polygon(part - (x, y), (h, w))
     if not mask.any():
         raise Unusable("its outline encloses no pixel")
-    return Patch(int(corner[1]), int(corner[0]), mask, notes)
+    return Patch(top, left, mask, notes)
+
+
+def _rectangle(points: Points, sides: npt.NDArray[np.int64]) -> tuple[int, int, int, int]:
+    """Left, top, width, height in whole pixels, at least one each way, that hold all points."""
+    left, top = np.minimum(np.floor(points.min(axis=0)), sides - 1).astype(int)
+    right, bottom = np.ceil(points.max(axis=0)).astype(int)
+    return int(left), int(top), max(1, int(right - left)), max(1, int(bottom - top))

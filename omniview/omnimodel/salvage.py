@@ -20,9 +20,12 @@ Json: TypeAlias = Any
 
 MAX_CHARACTERS = 2_000_000
 """Far above what a model can write within its token limit."""
-MAX_STRUCTURE = 100_000
+MAX_STRUCTURE = 64_000
 """Brackets and quotes: each costs up to 100 bytes as a Python object; 300 polygons need some 40,000."""
 _MAX_FAILED_STARTS = 6
+_MAX_DOCUMENTS = 2000
+_MAX_PIECES = 4000
+"""Far more than objects are looked at."""
 
 _STRUCTURE = re.compile(r"[\[{\"]")
 _START = re.compile(r"[\[{]")
@@ -60,6 +63,7 @@ def salvage(text: str) -> Salvage:
     capped = len(seen) < len(text)
     repeating = _repeats(seen)
     values, broken = _documents(seen)
+    capped = capped or len(values) == _MAX_DOCUMENTS
     if not broken:
         return Salvage(tuple(values), not capped, capped, repeating)
     # a bare list out of the middle of a broken document may be half of anything: only objects count
@@ -71,14 +75,15 @@ def salvage(text: str) -> Salvage:
 def _documents(text: str) -> tuple[list[Json], bool]:
     """Whole arrays and objects one after the other, and whether anything that began like one was broken."""
     values: list[Json] = []
-    position, failed = 0, 0
-    while (start := _START.search(text, position)) is not None:
+    position, failed, wasted = 0, 0, 0
+    while len(values) < _MAX_DOCUMENTS and (start := _START.search(text, position)) is not None:
         try:
             value, position = _DECODER.raw_decode(text, start.start())
             values.append(value)
-        except (ValueError, RecursionError):  # ValueError also for integers of thousands of digits
+        except (ValueError, RecursionError) as error:  # ValueError also for integers of thousands of digits
             failed += 1
-            if failed == _MAX_FAILED_STARTS:
+            wasted += getattr(error, "pos", len(text)) - start.start()
+            if failed == _MAX_FAILED_STARTS or wasted > MAX_CHARACTERS:
                 break
             position = start.end()
     return values, failed > 0
@@ -86,7 +91,7 @@ def _documents(text: str) -> tuple[list[Json], bool]:
 
 def _objects(text: str) -> Iterator[Json]:
     """Innermost `{...}` of a broken document, each read on its own."""
-    for match in _INNERMOST.finditer(text):
+    for match in islice(_INNERMOST.finditer(text), _MAX_PIECES):
         piece = match.group()
         for attempt in (piece, _mended(piece)):
             try:
