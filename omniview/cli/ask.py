@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from omniview.cli.console import console
-from omniview.cli.options import Consent, Offline, Omnimodel, chosen_settings, composer_of
+from omniview.cli.options import Budget, Consent, Offline, Omnimodel, chosen_settings, composer_of
 
 __all__ = ["ask"]
 
@@ -25,6 +25,7 @@ def ask(
     frame: Annotated[int, typer.Option(min=0, help="which frame of a clip or volume")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print text and findings as JSON")] = False,
     out: Annotated[Path | None, typer.Option(help="folder for the findings' masks and a JSON")] = None,
+    budget: Budget = None,
     consent: Consent = False,
 ) -> None:
     """Ask a cloud omnimodel about an image; each finding points at a mask or a box, or is not grounded."""
@@ -33,7 +34,7 @@ def ask(
     from omniview.io.kinds import stem_of
     from omniview.io.read import read, read_truth
 
-    settings = chosen_settings(omnimodel, offline, None, None)
+    settings = chosen_settings(omnimodel, offline, None, None, budget=budget)
     picture = read(image, frame)
     marked = None if region is None else read_truth(region, picture).mask[0]
 

@@ -7,6 +7,7 @@ nothing here opens a connection.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any
 
 from omniview.errors import Blocked, OmnimodelError, UnusableAnswer
@@ -17,6 +18,8 @@ from omniview.omnimodel.wire import quoted
 __all__ = ["read_completion", "without_thoughts"]
 
 _THOUGHT = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_MOST_TAGS = 1000
+"""A model that lost its way can write millions."""
 _FILTERED = frozenset({"content_filter", "safety", "sensitive"})
 """`finish_reason` of an answer that was withheld; the last two are other makers' words for it."""
 
@@ -70,7 +73,7 @@ def without_thoughts(text: str) -> str:
     """
     kept: list[str] = []
     position, thinking = 0, False
-    for tag in _THOUGHT.finditer(text):
+    for tag in islice(_THOUGHT.finditer(text), _MOST_TAGS):
         if not thinking:
             kept.append(text[position : tag.start()])
         if tag.group(1):

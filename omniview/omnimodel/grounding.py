@@ -19,7 +19,7 @@ from omniview.core.interpreter import Box, Finding
 from omniview.errors import UnusableAnswer
 from omniview.omnimodel.answers import draw_object
 from omniview.omnimodel.boxes import Budget, Unusable, read_box
-from omniview.omnimodel.salvage import Salvage, salvage
+from omniview.omnimodel.salvage import MAX_CHARACTERS, Salvage, salvage
 
 __all__ = ["Spoken", "ground"]
 
@@ -29,14 +29,15 @@ _STATEMENTS = ("text", "statement", "sentence", "finding", "description", "capti
 _LABELS = ("label", "name", "class", "category")
 _BOXES = ("box_2d", "box2d", "bbox_2d", "bbox", "box", "bounding_box")
 _PLACES = (*_BOXES, "mask", "polygon", "segmentation", "points", "contour", "outline")
-_FIRST_TEXT = re.compile(r'"(?:text|answer|response)"\s*+:\s*+"((?:[^"\\]|\\.)*+)', re.DOTALL)
+_FIRST_TEXT = re.compile(r'"(?:text|answer|response)"\s*+:\s*+"((?:[^"\\]|\\.){0,20000}+)', re.DOTALL)
 _JSON = re.compile(r"```|\[\s*+\{|\{\s*+\"")
-_FENCE = re.compile(r"^```\w*\s*|\s*```\s*$")
 
 MAX_FINDINGS = 64
 """Each may hold a mask of the image's size."""
 MAX_TEXT = 20_000
 """Characters; an answer longer than that is not read by anybody."""
+_MANY = 1000
+"""Objects that are looked at to tell findings from what is not one."""
 _BUDGET = 48_000_000
 _BUDGET_PER_PIXEL = 16
 
@@ -66,12 +67,13 @@ def ground(text: str, shape: tuple[int, int]) -> Spoken:
     Raises:
         UnusableAnswer: it says nothing.
     """
+    text = text[:MAX_CHARACTERS]
     found = salvage(text)
     notes: list[str] = []
     said, listed = _parts(found, text)
     if not said and listed is None:
-        said = _plain(_FENCE.sub("", text.strip()))
-        if not found.whole and _JSON.match(text.strip()):
+        said = _plain(_unfenced(text[: 2 * MAX_TEXT]))
+        if not found.whole and _JSON.match(text[:MAX_TEXT].strip()):
             raise UnusableAnswer(
                 "The answer breaks off or is damaged before its first statement.",
                 "Ask again; if it stays so, raise max_output_tokens or lower the model's thinking.",
@@ -105,7 +107,7 @@ def _parts(found: Salvage, text: str) -> tuple[str, list[dict[str, Any]] | None]
                 return _plain(_get(value, _TEXTS)) or _lead(text), _nodes(listed)
         elif isinstance(value, list) and any(_is_finding(node) for node in _nodes(value)):
             return _lead(text), _nodes(value)
-    nodes = _nodes(found.values)
+    nodes = _nodes(found.values)[:_MANY]
     pointing = [node for node in nodes if _get(node, _PLACES) is not None]
     if found.whole:
         said = next((words for n in nodes if n not in pointing and (words := _plain(_get(n, _TEXTS)))), "")
@@ -178,6 +180,14 @@ def _plain(value: Any) -> str:
         return ""
     shown = "".join(c if c.isprintable() or c == "\n" else " " for c in value[:MAX_TEXT]).strip()
     return shown + (" …" if len(value) > MAX_TEXT else "")
+
+
+def _unfenced(text: str) -> str:
+    """What is inside of a Markdown fence, where the whole text is in one."""
+    text = text.strip()
+    if text.startswith("```"):
+        text = text.removeprefix("```").partition("\n")[2] if "\n" in text else text.strip("`")
+    return text.removesuffix("```")
 
 
 def _unescaped(body: str) -> str:

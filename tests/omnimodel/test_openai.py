@@ -8,23 +8,30 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from omniview.core.image import Image
 from omniview.core.task import TASKS
 from omniview.errors import MissingKey, Unreachable, UnusableAnswer
 from omniview.omnimodel.airlock import Airlock
 from omniview.omnimodel.audit import Audit
-from omniview.omnimodel.chat import without_thoughts
+from omniview.omnimodel.chat import read_completion, without_thoughts
 from omniview.omnimodel.circuit import Circuit
-from omniview.omnimodel.complaints import complaint
+from omniview.omnimodel.complaints import Refused, complaint, failure
 from omniview.omnimodel.openai import OPENAI, openai_calls
 from omniview.omnimodel.openai_api import OpenAiApi
+from omniview.omnimodel.patience import Outage
 from omniview.settings import OpenAiSettings
 from tests.omnimodel.chat_answers import VERSION, chat, fault, picture, question, tokens_named
 from tests.omnimodel.conftest import OPENAI_CANARY, Segment
 from tests.omnimodel.forms import entry
 from tests.omnimodel.loopback import Loopback, Step
 
+FIELDS = (
+    *("choices", "message", "content", "finish_reason", "refusal", "usage", "model", "text", "type"),
+    *("error", "detail", "code", "param", "loc", "msg", "prompt_tokens", "completion_tokens", "tool_calls"),
+)
 GOOD = chat(json.dumps([entry([[300, 200], [800, 200], [800, 600], [300, 600]])]))
 
 
@@ -221,3 +228,26 @@ def test_thoughts_are_left_out(text: str, left: str) -> None:
 def test_a_complaint_is_read_in_every_shape(body: object, message: str, kinds: str) -> None:
     """OpenAI's, Ollama's, vLLM's, FastAPI's, a gateway's; anything else is nothing."""
     assert complaint(body) == (message, kinds)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_any_json_is_a_completion_or_none(body: object) -> None:
+    """Whatever a server puts where, reading it raises nothing; without text it has a problem."""
+    reply = read_completion(body, "server")
+    assert reply is None or reply.text.strip() or reply.problem is not None
+
+
+@given(st.integers(300, 599), JSON)
+def test_any_refusal_is_told_in_words(code: int, body: object) -> None:
+    """Whatever a server says, there is a message and a next step."""
+    found = failure(Refused(code, body, {}), who="server", model="m", key=None)
+    error = found.failure if isinstance(found, Outage) else found
+    assert error.message
+    assert error.next_step
