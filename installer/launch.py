@@ -29,7 +29,7 @@ VENV = ROOT / ".venv"
 CONSTRAINTS = ROOT / "installer" / "constraints.txt"
 STAMP = "omniview-stamp.json"
 DEMO = Path("omniview-demo")
-TEST_EXTRAS = ("test", "train")
+TEST_EXTRAS = ("test", "train", "ocr")
 PLUGINS = ("offscreen", "xcb", "wayland")  # all are prepared: a screen may be there next time
 
 _NO_NETWORK = (

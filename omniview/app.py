@@ -19,16 +19,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from omniview.batch.one import AUTO
-from omniview.errors import InputError, NotAllowed, OmniViewError, OutputError, SettingsError
-from omniview.settings import Settings, api_key, home
-from omniview.ui.models import Models, Permission, Wanted
+from omniview.errors import InputError, OmniViewError, OutputError, SettingsError
+from omniview.settings import Settings
+from omniview.ui.models import Models, Permission
 from omniview.ui.preferences import Preferences
 
 if TYPE_CHECKING:
-    from omniview.omnimodel.airlock import Airlock
     from omniview.ui.batch_plan import Scorer
 
-__all__ = ["FIRST_SAMPLE", "SWITCH_S", "Gate", "run", "start"]
+__all__ = ["FIRST_SAMPLE", "SWITCH_S", "run", "start"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +56,7 @@ def run(
 
     `consent` says that pixels may leave this machine for this run; all else is as of `start`.
     """
+    from omniview.backing.gate import Gate
     from omniview.backing.preferences import StoredPreferences
     from omniview.backing.scorer import FolderScorer
     from omniview.compose import Composer
@@ -65,7 +65,7 @@ def run(
     return start(
         composer,
         paths,
-        permission=Gate(settings, given=consent),
+        permission=Gate(lambda: composer.settings, given=consent),
         preferences=StoredPreferences(composer.use),
         scorer=FolderScorer(lambda: composer.settings, consent=consent),
         truth=truth,
@@ -214,67 +214,6 @@ async def _photograph(window: object, screenshot: Path, masks: Path | None) -> i
         sys.stderr.write(f"{problem.strip()}\n")
     failed = now.notice is not None and now.notice.level is Level.ERROR
     return 0 if now.case is not None and now.case.predictions and not failed else 1
-
-
-class Gate:
-    """Keys in the system's keyring and consents in the airlock, for the cloud omnimodels that there are."""
-
-    def __init__(self, settings: Settings, *, given: bool) -> None:
-        self._settings = settings
-        self._given = given
-
-    def wanted(self, omnimodel: str) -> Wanted | None:
-        """What is missing for `omnimodel`, or None."""
-        from omniview.omnimodel.airlock import consent_text
-
-        if omnimodel != "gemini":
-            return None
-        try:
-            self._airlock().check(self._endpoint())
-        except NotAllowed:
-            text = consent_text(self._endpoint())
-        else:
-            text = ""
-        key = api_key("gemini") is None
-        return Wanted(key, text) if key or text else None
-
-    def give(self, omnimodel: str, key: str) -> None:
-        """Remember consent and key."""
-        if key:
-            import keyring
-            from keyring.errors import KeyringError
-
-            try:
-                keyring.set_password("omniview", omnimodel, key)
-            except KeyringError as error:
-                raise OutputError(
-                    "This system has no keyring that could keep the key.", "Set GEMINI_API_KEY instead."
-                ) from error
-        self._airlock().grant(self._endpoint(), "dialog")
-
-    def withdraw(self, omnimodel: str) -> bool:
-        """Forget the consent.
-
-        Raises:
-            NotAllowed: one was given for this run on the command line, which this cannot take back.
-        """
-        was = omnimodel == "gemini" and self._airlock().revoke(self._endpoint())
-        if self._given and omnimodel == "gemini":
-            raise NotAllowed(
-                "This run was started with --consent, which holds until OmniView is closed.",
-                "Switch Offline on, or start again without --consent.",
-            )
-        return was
-
-    def _airlock(self) -> Airlock:
-        from omniview.omnimodel.airlock import Airlock
-
-        return Airlock(home(), offline=False, consent_given=self._given)
-
-    def _endpoint(self) -> str:
-        from omniview.omnimodel.gemini import GOOGLE
-
-        return self._settings.gemini.base_url or GOOGLE
 
 
 def _check(models: Models, task: str, sample: str | None) -> None:

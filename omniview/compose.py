@@ -295,7 +295,7 @@ class Composer:
             name,
             settings,
             api_key,
-            airlock=Airlock(home(), offline=offline, consent_given=self._consent),
+            airlock=Airlock(home(), offline=offline, consent_given=self._consent, settings=settings.airlock),
             audit=Audit(home()),
             prices=PriceTable.load(home()),
             purse=self._budget,

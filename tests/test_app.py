@@ -8,22 +8,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
-import keyring
-import keyring.backend
-import keyring.backends.fail
 import numpy as np
 import pytest
 from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication
 
-from omniview.app import Gate, start
-from omniview.errors import InputError, NotAllowed, OutputError, SettingsError, UnreadableFile
-from omniview.settings import GeminiSettings, Settings, api_key
+from omniview.app import start
+from omniview.errors import InputError, OutputError, SettingsError, UnreadableFile
 from omniview.ui.window import Window
 from tests.ui.parts import OtsuModels, pixels_of
 
@@ -37,32 +32,6 @@ code = start(OtsuModels(), screenshot=Path(sys.argv[1]), masks=Path(sys.argv[2])
 print(QGuiApplication.platformName())
 sys.exit(code)
 """
-
-
-class Pockets(keyring.backend.KeyringBackend):
-    """A keyring that lasts as long as the test."""
-
-    priority = 1.0
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # keyring leaves it untyped
-        self._kept: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        """What was put in."""
-        return self._kept.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        """Put it in."""
-        self._kept[service, username] = password
-
-
-@pytest.fixture(autouse=True)
-def same_keyring() -> Iterator[None]:
-    """Whatever keyring a test puts in place is gone after it."""
-    before = keyring.get_keyring()
-    yield
-    keyring.set_keyring(before)
 
 
 @pytest.fixture
@@ -162,41 +131,6 @@ def test_unknown_names_are_refused_before_a_window_opens(chosen: dict[str, Any])
     assert "polyp" in str(caught.value)
 
 
-def test_gate_wants_key_and_consent_for_the_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without both, both are asked for; what is given is remembered, and can be taken back."""
-    keyring.set_keyring(Pockets())
-    gate = Gate(Settings(), given=False)
-    assert gate.wanted("builtin") is None
-    wanted = gate.wanted("gemini")
-    assert wanted is not None
-    assert wanted.key
-    assert "googleapis.com" in wanted.consent
-    gate.give("gemini", "secret")
-    assert gate.wanted("gemini") is None
-    assert api_key("gemini") == "secret"
-    assert gate.withdraw("gemini")
-    assert not gate.withdraw("gemini")
-    again = gate.wanted("gemini")
-    assert again is not None
-    assert not again.key
-
-
-def test_gate_wants_nothing_more_for_a_loopback_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pixels that stay on this machine need no consent; a key in the environment is a key."""
-    monkeypatch.setenv("GEMINI_API_KEY", "k")
-    local = Settings(gemini=GeminiSettings(base_url="http://127.0.0.1:9"))
-    assert Gate(local, given=False).wanted("gemini") is None
-    assert Gate(Settings(), given=True).wanted("gemini") is None
-
-
-def test_gate_says_that_there_is_no_keyring() -> None:
-    """Where the system keeps no keys, the next step is the environment variable."""
-    none = keyring.backends.fail.Keyring()  # type: ignore[no-untyped-call]  # keyring leaves it untyped
-    keyring.set_keyring(none)
-    with pytest.raises(OutputError, match="GEMINI_API_KEY"):
-        Gate(Settings(), given=False).give("gemini", "secret")
-
-
 def test_real_window(tmp_path: Path) -> None:
     """Under an X server the window opens on the platform `xcb`, and its picture shows the case."""
     server = shutil.which("xvfb-run")
@@ -239,14 +173,6 @@ def test_ctrl_c_ends_the_window(qapp: QApplication, blob: Path) -> None:
         late.stop()
     assert models.closed
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_consent_of_the_command_line_cannot_be_withdrawn_unnoticed() -> None:
-    """Pixels may leave until the end of a run with --consent, and the window says so."""
-    gate = Gate(Settings(), given=True)
-    with pytest.raises(NotAllowed, match="--consent"):
-        gate.withdraw("gemini")
-    assert not gate.withdraw("builtin")
 
 
 def test_truth_that_does_not_fit_fails_a_screenshot_run(

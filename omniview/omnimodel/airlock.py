@@ -2,15 +2,17 @@
 
 Everything that is sent to an omnimodel was encoded here, from pixels alone: no name, no header, no metadata.
 Offline, or without consent for the very endpoint, nothing is encoded and nothing is sent.
+
+How much an endpoint is trusted is told by its literal address. Loopback is this machine: no consent, and the
+pixels as they are. A trusted address is one's own institution's: a consent, with which burned-in text may be
+kept. All else is outside: a consent, and burned-in text is blacked out unless the settings say otherwise.
 """
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import json
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -19,32 +21,20 @@ import cv2
 import numpy as np
 
 from omniview.core.geometry import Placement, rescale, stretch
-from omniview.core.image import Image
-from omniview.errors import NotAllowed, OutputError
+from omniview.core.image import Array, Image
+from omniview.errors import NotAllowed
+from omniview.omnimodel.addresses import covers, is_loopback, origin
+from omniview.omnimodel.burned_in import Box, installed_detector, shared_finder
+from omniview.omnimodel.consents import Consent, Consents, How
+from omniview.settings import AirlockSettings
 
-__all__ = ["Airlock", "Consent", "Departure", "consent_text", "is_loopback", "origin"]
+__all__ = ["Airlock", "Consent", "Departure", "Trust", "is_loopback", "origin"]
 
-How: TypeAlias = Literal["command line", "dialog"]
+Trust: TypeAlias = Literal["loopback", "trusted", "outside"]
 
 _PNG_UP_TO = 400_000
 """Bytes. A larger picture goes as JPEG: encoding a megabyte into JSON would hold up the window."""
 _JPEG_QUALITY = 95
-_FILE = "consents.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """That pixels may go to one endpoint.
-
-    Attributes:
-        endpoint: scheme, host and port.
-        when: UTC, ISO 8601.
-        how: where it was given.
-    """
-
-    endpoint: str
-    when: str
-    how: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +47,10 @@ class Departure:
         placement: how the picture that is sent lies over the image.
         sha256: of `data`, lower-case hex.
         endpoint: scheme, host and port.
-        consent: why it may leave, e.g. "loopback" or "dialog 2026-11-21T20:00:00+00:00".
+        consent: why it may leave, e.g. "loopback" or "dialog 2026-11-21T20:00:00+00:00"; empty in a preview
+            of what may not leave yet.
+        text: what was done about burned-in text, in words for provenance, audit and preview.
+        blacked: black boxes around text, in pixels of the whole image, not yet turned or reduced.
     """
 
     data: bytes
@@ -66,58 +59,8 @@ class Departure:
     sha256: str
     endpoint: str
     consent: str
-
-
-def origin(endpoint: str) -> str:
-    """Scheme, host and port of a URL, in one spelling, so that a consent holds for one place only.
-
-    Raises:
-        NotAllowed: not an http(s) address, or one that two programs may read differently.
-    """
-    try:
-        parts = urlsplit(endpoint)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    odd = any(c in endpoint for c in "\\@") or not endpoint.isprintable() or " " in endpoint
-    if host is None or odd or parts.scheme not in ("http", "https"):
-        raise NotAllowed(
-            "The omnimodel's address is not a plain http or https address.",
-            "Correct base_url in the settings or GOOGLE_GEMINI_BASE_URL.",
-        )
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}:{port or (443 if parts.scheme == 'https' else 80)}"
-
-
-def is_loopback(endpoint: str) -> bool:
-    """Whether the endpoint is this very machine (127.0.0.0/8, ::1 or localhost), by its literal address."""
-    host = urlsplit(origin(endpoint)).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name, which could point anywhere
-        return False
-
-
-def consent_text(endpoint: str) -> str:
-    """What a person agrees to, in words, before the first picture goes to `endpoint`."""
-    place = origin(endpoint)
-    plain = (
-        "The connection is NOT encrypted: others on the network can see the picture.\n"
-        if place.startswith("http:") and not is_loopback(endpoint)
-        else ""
-    )
-    return (
-        f"OmniView would send a picture to {place}.\n"
-        "What leaves: the pixels of the image as you see them, reduced in size, and the question what to "
-        "outline. What stays: file names, DICOM attributes, masks, results.\n"
-        "Text that is burned into the pixels (names, dates, hospital) is NOT removed yet: look at your "
-        "images before you agree.\n"
-        f"{plain}"
-        "The provider's terms apply to what it receives. OmniView is not a medical device.\n"
-        "The consent is remembered for this address and can be withdrawn at any time."
-    )
+    text: str = ""
+    blacked: tuple[Box, ...] = ()
 
 
 class Airlock:
@@ -127,12 +70,24 @@ class Airlock:
         home: OmniView's own folder; consents are kept in `consents.json` there.
         offline: nothing may leave, not even to this machine.
         consent_given: the person who started this run agreed on the command line, for this run.
+        settings: what happens to burned-in text, and which addresses are trusted.
+        detector: the network that finds text, or None where it is not installed.
     """
 
-    def __init__(self, home: Path, *, offline: bool, consent_given: bool = False) -> None:
-        self._path = home / _FILE
+    def __init__(
+        self,
+        home: Path,
+        *,
+        offline: bool,
+        consent_given: bool = False,
+        settings: AirlockSettings | None = None,
+        detector: Callable[[], Path | None] = installed_detector,
+    ) -> None:
+        self._consents = Consents(home)
         self._offline = offline
         self._consent_given = consent_given
+        self._settings = settings or AirlockSettings()
+        self._detector = detector
 
     def check(self, endpoint: str) -> str:
         """Why pixels may leave for `endpoint`, in a few words for the audit.
@@ -157,32 +112,152 @@ class Airlock:
             "Agree in the viewer when it asks, or add --consent on the command line.",
         )
 
-    def clear(self, image: Image, endpoint: str, max_side: int) -> Departure:
+    def trust(self, endpoint: str) -> Trust:
+        """How far the endpoint is trusted, by its literal address: a name is never looked up.
+
+        Raises:
+            NotAllowed: not an address.
+        """
+        if is_loopback(endpoint):
+            return "loopback"
+        host = urlsplit(origin(endpoint)).hostname or ""
+        return "trusted" if any(covers(entry, host) for entry in self._settings.trusted) else "outside"
+
+    def consent_text(self, endpoint: str) -> str:
+        """What a person agrees to, in words, before the first picture goes to `endpoint`."""
+        place, trust = origin(endpoint), self.trust(endpoint)
+        open_line = place.startswith("http:") and trust != "loopback"
+        lines = [
+            f"OmniView would send a picture to {place}.",
+            "What leaves: the pixels of the image as shown here, reduced in size, and the question what to "
+            "outline. What stays: file names, DICOM attributes, masks, results.",
+            self._told(trust),
+            "The settings count this address as your own institution's." if trust == "trusted" else "",
+            "The connection is NOT encrypted: others on the network can see the picture."
+            if open_line
+            else "",
+            "The provider's terms apply to what it receives. OmniView is not a medical device.",
+            "The consent is remembered for this address and can be withdrawn at any time.",
+        ]
+        return "\n".join(line for line in lines if line)
+
+    def clear(
+        self,
+        image: Image,
+        endpoint: str,
+        max_side: int,
+        *,
+        show: Callable[[Image], Image] | None = None,
+    ) -> Departure:
         """Encode the pixels for leaving: 8-bit RGB as displayed, reduced to `max_side`, never enlarged.
 
-        Blocks for tens of milliseconds: call it in a thread.
+        Blocks for tens of milliseconds, and for a second or more where burned-in text has to be found: call
+        it in a thread.
 
         Args:
             image: the image; only its pixels are looked at.
             endpoint: where they go.
             max_side: longer side of what is sent, pixels.
+            show: turns or crops the image before it is reduced. Text is blacked out before, while it stands
+                upright and whole, and found once for all sides of one image.
 
         Raises:
             NotAllowed: they may not leave.
         """
         consent = self.check(endpoint)
-        rgb = image.rgb8()
-        pixels, placement = (
-            rescale(rgb, max_side) if max(image.shape) > max_side else stretch(rgb, image.shape)
+        keep = self._keeps(endpoint)
+        if not keep and self._settings.burned_in_text == "refuse":
+            self._refuse_text(image)
+        if not keep and self._detector() is None:
+            raise NotAllowed(
+                "Text that is burned into the pixels cannot be found: the OCR extra is not installed.",
+                'Install it (pip install "omniview[ocr]"), or set burned_in_text = "keep".',
+            )
+        return self._depart(image, endpoint, max_side, consent=consent, keep=keep, show=show)
+
+    def preview(self, image: Image, endpoint: str, max_side: int) -> Departure:
+        """What `clear` would give, whether or not it may leave yet; nothing is sent.
+
+        Blocks as `clear` does.
+
+        Raises:
+            NotAllowed: not an address, or text remains that could not be blacked out.
+        """
+        try:
+            consent = self.check(endpoint)
+        except NotAllowed:
+            origin(endpoint)
+            consent = ""
+        keep = self._keeps(endpoint) or self._detector() is None
+        return self._depart(image, endpoint, max_side, consent=consent, keep=keep, show=None)
+
+    def _depart(
+        self,
+        image: Image,
+        endpoint: str,
+        max_side: int,
+        *,
+        consent: str,
+        keep: bool,
+        show: Callable[[Image], Image] | None,
+    ) -> Departure:
+        blacked: tuple[Box, ...] = ()
+        trust = self.trust(endpoint)
+        text = "" if trust == "loopback" else self._told(trust)
+        if trust == "trusted" and self._keeps(endpoint):
+            text = "Burned-in text is kept: the consent for this address says so."
+        if not keep:
+            model = self._detector()
+            assert model is not None, "asked before"
+            without = shared_finder(model).blacken(image.rgb8())
+            if not without.clean:
+                raise NotAllowed(
+                    "Text is still found in the picture after it was blacked out several times.",
+                    'Crop the text away, or set burned_in_text = "keep" if nobody can be told from it.',
+                )
+            blacked = without.boxes
+            text = f"{len(blacked)} burned-in text{'' if len(blacked) == 1 else 's'} blacked out"
+            image = replace(image, pixels=without.pixels, window=None)
+        rgb = (image if show is None else show(image)).rgb8()
+        shape = rgb.shape[0], rgb.shape[1]
+        pixels, placement = rescale(rgb, max_side) if max(shape) > max_side else stretch(rgb, shape)
+        data, mime = _encoded(pixels)
+        sha256 = hashlib.sha256(data).hexdigest()
+        return Departure(data, mime, placement, sha256, origin(endpoint), consent, text, blacked)
+
+    def _keeps(self, endpoint: str) -> bool:
+        """Whether burned-in text may go to `endpoint` as it is."""
+        trust = self.trust(endpoint)
+        if trust == "loopback" or self._settings.burned_in_text == "keep":
+            return True
+        place = origin(endpoint)
+        return trust == "trusted" and any(c.endpoint == place and c.keep_text for c in self.consents())
+
+    def _refuse_text(self, image: Image) -> None:
+        model = self._detector()
+        if model is not None and (boxes := shared_finder(model).blacken(image.rgb8()).boxes):
+            raise NotAllowed(
+                f"The picture holds burned-in text in {len(boxes)} places.",
+                'Remove it, or set burned_in_text = "blackout".',
+            )
+
+    def _told(self, trust: Trust) -> str:
+        """What happens to burned-in text on the way to an endpoint of that trust, in a sentence."""
+        if trust == "loopback":
+            return "Burned-in text is kept: the picture stays on this machine."
+        if self._settings.burned_in_text == "keep":
+            return "Burned-in text (names, dates, hospital) is KEPT, as the settings say."
+        if self._detector() is None:
+            return (
+                "Burned-in text (names, dates, hospital) is NOT looked for: OCR is not installed. "
+                'Nothing is sent before you install "omniview[ocr]" or set burned_in_text = "keep".'
+            )
+        if self._settings.burned_in_text == "refuse":
+            return "A picture in which burned-in text is found is not sent."
+        return (
+            "Burned-in text (names, dates, hospital) is looked for and blacked out. That can fail: look at "
+            "the picture before you agree."
         )
-        bgr = np.ascontiguousarray(pixels[..., ::-1])
-        mime = "image/png"
-        data = _encode(".png", bgr)
-        if len(data) > _PNG_UP_TO:
-            mime = "image/jpeg"
-            sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-            data = _encode(".jpg", bgr, cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY, *sampling)
-        return Departure(data, mime, placement, hashlib.sha256(data).hexdigest(), origin(endpoint), consent)
 
     def consents(self) -> tuple[Consent, ...]:
         """What has been agreed to so far.
@@ -190,27 +265,26 @@ class Airlock:
         Raises:
             NotAllowed: the file cannot be understood; what cannot be read allows nothing.
         """
-        try:
-            values = json.loads(self._path.read_text("utf-8"))
-            return tuple(Consent(str(v["endpoint"]), str(v["when"]), str(v["how"])) for v in values)
-        except FileNotFoundError:
-            return ()
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise NotAllowed(
-                f"The list of consents in {self._path.parent} cannot be read ({type(error).__name__}).",
-                f"Delete {_FILE} and agree again.",
-            ) from error
+        return self._consents.all()
 
-    def grant(self, endpoint: str, how: How) -> Consent:
+    def grant(self, endpoint: str, how: How, *, keep_text: bool = False) -> Consent:
         """Remember that a person agreed to send pixels to `endpoint`.
 
+        Args:
+            endpoint: where they may go.
+            how: where the person agreed.
+            keep_text: burned-in text may go there, too: for trusted endpoints alone.
+
         Raises:
-            NotAllowed: the address is not one that can be agreed to.
+            NotAllowed: the address is not one that can be agreed to, or not one that text may go to.
             OutputError: it could not be written down.
         """
-        consent = Consent(origin(endpoint), datetime.now(UTC).isoformat(timespec="seconds"), how)
-        self._write([*(c for c in self.consents() if c.endpoint != consent.endpoint), consent])
-        return consent
+        if keep_text and self.trust(endpoint) != "trusted":
+            raise NotAllowed(
+                "Burned-in text may be kept for trusted addresses alone.",
+                "Add the address to trusted in the settings if it is your own institution's.",
+            )
+        return self._consents.grant(endpoint, how, keep_text=keep_text)
 
     def revoke(self, endpoint: str) -> bool:
         """Forget the consent for `endpoint`; whether there was one.
@@ -218,24 +292,17 @@ class Airlock:
         Raises:
             OutputError: it could not be written down.
         """
-        place, before = origin(endpoint), self.consents()
-        kept = [c for c in before if c.endpoint != place]
-        if len(kept) == len(before):
-            return False
-        self._write(kept)
-        return True
+        return self._consents.revoke(endpoint)
 
-    def _write(self, consents: list[Consent]) -> None:
-        part = self._path.with_suffix(".part")
-        values = [{"endpoint": c.endpoint, "when": c.when, "how": c.how} for c in consents]
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
-            part.replace(self._path)
-        except OSError as error:
-            raise OutputError(
-                f"The consent could not be saved ({error.strerror}).", f"Make {self._path.parent} writable."
-            ) from error
+
+def _encoded(rgb: Array) -> tuple[bytes, str]:
+    """(Y,X,3) uint8 as PNG, or as JPEG where that would be large; and its MIME type."""
+    bgr = np.ascontiguousarray(rgb[..., ::-1])
+    data = _encode(".png", bgr)
+    if len(data) <= _PNG_UP_TO:
+        return data, "image/png"
+    sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return _encode(".jpg", bgr, cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY, *sampling), "image/jpeg"
 
 
 def _encode(suffix: str, bgr: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], *parameters: int) -> bytes:

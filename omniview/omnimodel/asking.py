@@ -15,7 +15,7 @@ from omniview.core.prediction import Prediction, Role
 from omniview.core.task import Task
 from omniview.errors import OmniViewError, UnusableAnswer
 from omniview.omnimodel.airlock import Departure
-from omniview.omnimodel.answered import OTHER_STYLE, Answer, masks_of, most_telling, provenance_of
+from omniview.omnimodel.answered import OTHER_STYLE, Answer, failure_of, masks_of, provenance_of
 from omniview.omnimodel.answers import in_tokens
 from omniview.omnimodel.calls import Calls
 from omniview.omnimodel.findings import findings
@@ -110,7 +110,7 @@ class CloudSegmenter:
         answers, started = await self._ask_all(image, task, shown)
         used = [answer for answer in answers if answer.masks is not None]
         if not used:
-            raise most_telling([answer.error for answer in answers if answer.error is not None])
+            raise failure_of(self._calls, answers)
         masks = [answer.masks for answer in used if answer.masks is not None]
         windows = [answer.side.window(image.shape) for answer in used]
         probability, spread = await asyncio.to_thread(vote, masks, windows, image.shape)
@@ -174,7 +174,9 @@ class CloudSegmenter:
         try:
             told = "" if shown is None else await asyncio.to_thread(findings, shown, task, answer.side)
             seen = await asyncio.to_thread(answer.side.show, image)
-            departure = await self._calls.clear(seen)
+            departure = await self._calls.clear(image, answer.side.show)
+            if number == 0 and departure.text:
+                answer.notes += (departure.text,)
             try:
                 await self._ask_once(seen, task, number, self._style, told, departure, answer)
             except UnusableAnswer:

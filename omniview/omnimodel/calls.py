@@ -123,13 +123,19 @@ class Calls:
         """
         await asyncio.to_thread(self._airlock.check, self.endpoint)
 
-    async def clear(self, image: Image) -> Departure:
+    async def clear(self, image: Image, show: Callable[[Image], Image] | None = None) -> Departure:
         """The picture as it may leave.
+
+        Args:
+            image: the whole image.
+            show: turns or crops it, after burned-in text was blacked out.
 
         Raises:
             NotAllowed: it may not.
         """
-        return await asyncio.to_thread(self._airlock.clear, image, self.endpoint, self._max_side)
+        return await asyncio.to_thread(
+            partial(self._airlock.clear, image, self.endpoint, self._max_side, show=show)
+        )
 
     def estimate(self, question: str, size: tuple[int, int] | None) -> Estimate | None:
         """What a call may cost, or None where that is not known.
@@ -227,6 +233,7 @@ class Calls:
                 sha256=hashlib.sha256(data).hexdigest() if departure is None else departure.sha256,
                 bytes=len(data),
                 consent=consent,
+                text=None if departure is None else departure.text or None,
                 because=BECAUSE.get() or None,
             )
             sent.append(number)

@@ -76,7 +76,14 @@ _MENUS: tuple[tuple[str, tuple[tuple[str, str, tuple[str, ...]], ...]], ...] = (
             ("clear_prompts", "C&lear prompts", ("Ctrl+Backspace",)),
         ),
     ),
-    ("&Models", (("permit", "&Key and consent…", ()), ("withdraw", "&Withdraw consent", ()))),
+    (
+        "&Models",
+        (
+            ("permit", "&Key and consent…", ()),
+            ("preview", "Show what would be &sent…", ()),
+            ("withdraw", "&Withdraw consent", ()),
+        ),
+    ),
     ("&Help", (("keys", "&Keys and mouse", ("F1",)), ("about", "&About OmniView", ()))),
 )
 _TOOLS = (("open", "Open"), ("folder", "Folder"), ("fit", "Fit"), ("actual", "1:1"), ("prompt", "Click"))

@@ -11,10 +11,11 @@ from typing import Protocol
 
 from omniview.batch.one import Models as BatchModels
 from omniview.core.asking import AskPolicy
+from omniview.core.image import Image
 from omniview.core.segmenter import Prompted
 from omniview.core.task import Task
 
-__all__ = ["Models", "Permission", "Spent", "Wanted"]
+__all__ = ["Models", "Permission", "Preview", "Spent", "Wanted"]
 
 
 class Spent(Protocol):
@@ -77,10 +78,29 @@ class Wanted:
     Attributes:
         key: there is no API key yet.
         consent: what a person would agree to, in words; empty where no consent is missing.
+        own: the address is the person's own institution's, so that burned-in text may be kept.
     """
 
     key: bool
     consent: str
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be sent.
+
+    Attributes:
+        data: the picture, encoded as it would leave.
+        boxes: x0, y0, x1, y1 of what was blacked out, in the picture's pixels.
+        text: what was done about burned-in text, in words.
+        endpoint: scheme, host and port of where it would go.
+    """
+
+    data: bytes
+    boxes: tuple[tuple[float, float, float, float], ...]
+    text: str
+    endpoint: str
 
 
 class Permission(Protocol):
@@ -90,8 +110,8 @@ class Permission(Protocol):
         """What is missing for `omnimodel`, or None if it may be asked."""
         ...
 
-    def give(self, omnimodel: str, key: str) -> None:
-        """Remember the consent, and the key unless it is empty.
+    def give(self, omnimodel: str, key: str, *, keep_text: bool = False) -> None:
+        """Remember the consent, whether burned-in text may go there, and the key unless it is empty.
 
         Raises:
             OmniViewError: it could not be remembered.
@@ -100,4 +120,12 @@ class Permission(Protocol):
 
     def withdraw(self, omnimodel: str) -> bool:
         """Forget the consent; whether there was one."""
+        ...
+
+    def preview(self, omnimodel: str, image: Image) -> Preview | None:
+        """What would be sent of `image`, or None for an omnimodel of this machine; nothing is sent.
+
+        Raises:
+            OmniViewError: it may not leave at all; why.
+        """
         ...

@@ -231,6 +231,7 @@ class Window(QMainWindow):
             "score": self.batches.open,
             "settings": self.settings.open,
             "permit": lambda: self._consents.ask(explain=True),
+            "preview": self._consents.preview,
             "withdraw": self._consents.withdraw,
             "keys": lambda: KeysBox(self).open(),
             "about": lambda: AboutBox(self).open(),

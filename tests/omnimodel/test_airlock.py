@@ -12,15 +12,16 @@ import pytest
 
 from omniview.core.image import Image
 from omniview.errors import NotAllowed, OutputError
-from omniview.omnimodel.airlock import Airlock, consent_text, is_loopback, origin
+from omniview.omnimodel.airlock import Airlock, is_loopback, origin
+from omniview.settings import AirlockSettings
 
 CLOUD = "https://cloud.example.org"
 HERE = "http://127.0.0.1:8080"
 
 
-def opened(folder: Path, **more: bool) -> Airlock:
+def opened(folder: Path, *, consent_given: bool = False) -> Airlock:
     """An airlock that is not offline."""
-    return Airlock(folder, offline=False, **more)
+    return Airlock(folder, offline=False, consent_given=consent_given)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_consent_on_the_command_line_is_for_this_run(tmp_path: Path) -> None:
     assert opened(tmp_path).check(HERE) == "loopback"
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", '[{"endpoint": 1}]', "7"])
+@pytest.mark.parametrize("content", ["{", "[1]", "[null]", '[{"endpoint": 1}]', "7"])
 def test_a_damaged_list_of_consents_allows_nothing(tmp_path: Path, content: str) -> None:
     """What cannot be read is no consent."""
     (tmp_path / "consents.json").write_text(content, "utf-8")
@@ -156,14 +157,101 @@ def test_nothing_is_enlarged(tmp_path: Path) -> None:
     assert departure.placement.size == (7, 5)
 
 
-def test_the_consent_text_tells_what_matters() -> None:
+def test_the_consent_text_tells_what_matters(tmp_path: Path) -> None:
     """Address, what leaves, burned-in text, no medical device; a warning where nothing is encrypted."""
-    text = consent_text(CLOUD)
-    for words in ("cloud.example.org", "pixels", "burned into", "NOT removed", "not a medical device"):
+    text = opened(tmp_path).consent_text(CLOUD)
+    for words in ("cloud.example.org", "pixels", "Burned-in text", "not a medical device"):
         assert words in text
     assert "encrypted" not in text
-    assert "NOT encrypted" in consent_text("http://10.0.0.3")
-    assert "encrypted" not in consent_text(HERE)
+    assert "NOT encrypted" in opened(tmp_path).consent_text("http://10.0.0.3")
+    assert "encrypted" not in opened(tmp_path).consent_text(HERE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "here", "words"),
+    [
+        (AirlockSettings(), False, "OCR is not installed"),
+        (AirlockSettings(), True, "blacked out"),
+        (AirlockSettings(burned_in_text="keep"), True, "KEPT"),
+        (AirlockSettings(burned_in_text="refuse"), True, "is not sent"),
+    ],
+)
+def test_the_consent_text_is_true_of_burned_in_text(
+    tmp_path: Path, settings: AirlockSettings, here: bool, words: str
+) -> None:
+    """What is said is what will be done, by what is set and what is installed."""
+    airlock = Airlock(tmp_path, offline=False, settings=settings, detector=lambda: tmp_path if here else None)
+    assert words in airlock.consent_text(CLOUD)
+
+
+def test_without_ocr_nothing_goes_outside_unless_somebody_said_keep(tmp_path: Path) -> None:
+    """The next step names the extra and the setting; loopback and "keep" go, and say what was not done."""
+    image = Image(np.full((40, 50, 3), 90, np.uint8))
+    airlock = Airlock(tmp_path, offline=False, consent_given=True, detector=lambda: None)
+    with pytest.raises(NotAllowed, match="OCR") as caught:
+        airlock.clear(image, CLOUD, 1024)
+    assert "omniview[ocr]" in caught.value.next_step
+    assert '"keep"' in caught.value.next_step
+    assert airlock.clear(image, HERE, 1024).text == ""
+    kept = Airlock(
+        tmp_path,
+        offline=False,
+        consent_given=True,
+        settings=AirlockSettings(burned_in_text="keep"),
+        detector=lambda: None,
+    ).clear(image, CLOUD, 1024)
+    assert "KEPT" in kept.text
+    assert kept.blacked == ()
+
+
+def test_a_preview_sends_nothing_and_needs_no_consent(tmp_path: Path) -> None:
+    """It holds the bytes that would leave, says that OCR is missing, and names no consent."""
+    image = Image(np.full((40, 50, 3), 90, np.uint8))
+    for offline in (False, True):
+        airlock = Airlock(tmp_path, offline=offline, detector=lambda: None)
+        preview = airlock.preview(image, CLOUD, 1024)
+        assert preview.consent == ""
+        assert "OCR is not installed" in preview.text
+        assert preview.data == airlock.preview(image, HERE, 1024).data
+
+
+@pytest.mark.parametrize(
+    ("address", "trust"),
+    [
+        ("http://10.9.8.7:11434", "trusted"),
+        ("https://PACS.hospital.local/v1", "trusted"),
+        ("http://[fd00::7]:80", "trusted"),
+        ("http://11.9.8.7", "outside"),
+        ("https://pacs.hospital.local.example.org", "outside"),
+        ("https://cloud.example.org", "outside"),
+        (HERE, "loopback"),
+    ],
+)
+def test_trust_is_told_by_the_literal_address(tmp_path: Path, address: str, trust: str) -> None:
+    """Networks hold literal addresses, names only themselves; nothing is looked up."""
+    trusted = AirlockSettings(trusted=("10.0.0.0/8", "pacs.hospital.local", "fd00::/8"))
+    assert Airlock(tmp_path, offline=False, settings=trusted).trust(address) == trust
+
+
+def test_a_trusted_address_wants_a_consent_and_may_keep_text(tmp_path: Path) -> None:
+    """Text goes there only if the person said so, and no longer once the address is not trusted."""
+    own = "http://10.9.8.7:11434"
+    image = Image(np.full((40, 50, 3), 90, np.uint8))
+    trusted = AirlockSettings(trusted=("10.0.0.0/8",))
+    airlock = Airlock(tmp_path, offline=False, settings=trusted, detector=lambda: None)
+    with pytest.raises(NotAllowed, match="agreed"):
+        airlock.clear(image, own, 1024)
+    airlock.grant(own, "dialog")
+    with pytest.raises(NotAllowed, match="OCR"):
+        airlock.clear(image, own, 1024)
+    airlock.grant(own, "dialog", keep_text=True)
+    assert airlock.consents()[0].keep_text
+    assert airlock.clear(image, own, 1024).consent.startswith("dialog")
+    assert airlock.clear(image, own, 1024).text.startswith("Burned-in text is kept")
+    with pytest.raises(NotAllowed, match="OCR"):
+        Airlock(tmp_path, offline=False, detector=lambda: None).clear(image, own, 1024)
+    with pytest.raises(NotAllowed, match="trusted"):
+        airlock.grant(CLOUD, "dialog", keep_text=True)
 
 
 def test_the_file_of_consents_names_nobody(tmp_path: Path) -> None:
