@@ -18,7 +18,8 @@ import numpy as np
 
 from omniview.batch.findings import TESTED
 from omniview.batch.rows import FAILED, OK
-from omniview.batch.statistics import Difference, compare, holm, tidy
+from omniview.batch.series import Doubles
+from omniview.batch.statistics import Difference, compare_all, holm, tidy
 from omniview.core.metrics import METRICS, worst
 from omniview.errors import InputError, UnreadableFile
 from omniview.io.write import write_bytes, write_json
@@ -258,13 +259,17 @@ def _tests(common: list[Key], there: Mapping[Key, Line], here: Mapping[Key, Line
     found: list[tuple[str, str, Difference]] = []
     for model in dict.fromkeys(key[1] for key in common):
         keys = [key for (_, name), key in first.items() if name == model]
-        for metric in TESTED:
-            a, b = (np.array([_counted(run[key], metric) for key in keys]) for run in (there, here))
-            difference = compare(a, b, METRICS[metric].higher_is_better)
-            if difference.n:
-                found.append((model, metric, difference))
-    adjusted = holm([difference.p or 0.0 for _, _, difference in found])
+        pairs = [
+            (_column(there, keys, m), _column(here, keys, m), METRICS[m].higher_is_better) for m in TESTED
+        ]
+        differences = compare_all(pairs)
+        found += [(model, m, one) for m, one in zip(TESTED, differences, strict=True) if one.n]
+    adjusted = holm([one.p or 0.0 for _, _, one in found])
     return tuple(Test(*one, p) for one, p in zip(found, adjusted, strict=True))
+
+
+def _column(run: Mapping[Key, Line], keys: list[Key], metric: str) -> Doubles:
+    return np.array([_counted(run[key], metric) for key in keys])
 
 
 def _counted(line: Line, metric: str) -> float:

@@ -112,8 +112,9 @@ _ROWS = (
 TABLE: Mapping[str, Column] = MappingProxyType({column.name: column for column in _ROWS})
 """Every column by name, in the order of cases.csv."""
 
-NUMBERS = tuple(name for name, column in TABLE.items() if column.type != "text")
-"""Columns that a number can stand for."""
+_NOT_KEPT = frozenset(("omnimodel_share", "answers_used", "tokens_in", "tokens_out", "cost"))
+NUMBERS = tuple(name for name, column in TABLE.items() if column.type != "text" and name not in _NOT_KEPT)
+"""Columns of numbers that summaries are made of."""
 
 
 def columns_json() -> dict[str, Any]:

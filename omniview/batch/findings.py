@@ -12,7 +12,7 @@ from omniview.batch.areas import Agreement, agreement
 from omniview.batch.cohorts import Cohort, cohorts
 from omniview.batch.rows import FAILED, NO_TRUTH, NOT_ASKED, OBSERVER, OK, UNREADABLE
 from omniview.batch.series import ABSENT, Bools, Doubles, Gathered, Series
-from omniview.batch.statistics import Difference, Spread, compare, holm, spreads
+from omniview.batch.statistics import Difference, Spread, compare_all, holm, spreads
 from omniview.batch.trust import Coverage, Reliability, RiskCoverage, coverage, reliability, risk_coverage
 from omniview.core.metrics import METRICS
 
@@ -191,9 +191,7 @@ def _summary(series: Series, cases: Bools, metrics: list[str]) -> ModelSummary:
 
     columns, scored = series.columns, series.is_status(OK)
     nothing, empty = columns["truth_area_px"] == 0, columns["area_px"] == 0
-    counted = {metric: series.counted(metric)[cases] for metric in metrics}
-    positives = ~series.true_negative()[cases]
-    alone = {metric: series.columns[metric][cases & scored] for metric in metrics}
+    metrics_of, positives, defined = _three_ways(series, cases, metrics)
     return ModelSummary(
         count(series.status != ABSENT),
         count(scored),
@@ -205,16 +203,31 @@ def _summary(series: Series, cases: Bools, metrics: list[str]) -> ModelSummary:
         count(scored & nothing),
         count(scored & nothing & ~empty),
         count(scored & empty & ~nothing),
-        _spreads(counted),
-        _spreads({metric: values[positives] for metric, values in counted.items()}),
-        _spreads(alone),
+        metrics_of,
+        positives,
+        defined,
     )
 
 
-def _spreads(columns: Mapping[str, Doubles]) -> dict[str, Spread]:
-    if not columns:
-        return {}
-    return dict(zip(columns, spreads(np.stack([*columns.values()], axis=1)), strict=True))
+def _three_ways(series: Series, cases: Bools, metrics: list[str]) -> Iterator[dict[str, Spread]]:
+    """Spreads of all that counts, of that without true negatives, and of what is defined.
+
+    Where these are the same numbers they are not resampled again.
+    """
+    values = _stacked({metric: series.counted(metric)[cases] for metric in metrics})
+    everything = dict(zip(metrics, spreads(values), strict=True))
+    yield everything
+    positive = ~series.true_negative()[cases]
+    yield everything if positive.all() else dict(zip(metrics, spreads(values[positive]), strict=True))
+    scored = series.is_status(OK)[cases]
+    own = _stacked({metric: np.where(scored, series.columns[metric][cases], np.nan) for metric in metrics})
+    same = np.array_equal(own, values, equal_nan=True)
+    yield everything if same else dict(zip(metrics, spreads(own), strict=True))
+
+
+def _stacked(columns: Mapping[str, Doubles]) -> Doubles:
+    """(n,m) float64, a column each."""
+    return np.stack([*columns.values()], axis=1) if columns else np.zeros((0, 0))
 
 
 def _known(gathered: Gathered, series: Series) -> list[str]:
@@ -226,24 +239,24 @@ def _known(gathered: Gathered, series: Series) -> list[str]:
 def _metrics(series: Series, metrics: list[str]) -> dict[str, Spread]:
     scored = series.in_mm[series.is_status(OK)]
     mixed = len(scored) > 0 and scored.any() != scored.all()
-    return _spreads({m: series.counted(m) for m in metrics if not mixed or METRICS[m].unit == "1"})
+    kept = [m for m in metrics if not mixed or METRICS[m].unit == "1"]
+    return dict(zip(kept, spreads(_stacked({m: series.counted(m) for m in kept})), strict=True))
 
 
 def _comparisons(gathered: Gathered, groups: Mapping[str, Bools]) -> tuple[Comparison, ...]:
     found: list[Comparison] = []
     for group, cases in groups.items():
         unit = _unit(gathered, cases)
-        for metric in TESTED:
-            if metric not in gathered.metrics or (unit is None and METRICS[metric].unit != "1"):
-                continue
-            for a, b in combinations(gathered.models.values(), 2):
-                of_a, of_b = a.counted(metric)[cases], b.counted(metric)[cases]
-                difference = compare(of_a, of_b, METRICS[metric].higher_is_better)
-                harmed = helped = None
-                if metric == "dice" and difference.n:
-                    harmed = int(np.count_nonzero(of_b - of_a < -HARM)) / difference.n
-                    helped = int(np.count_nonzero(of_b - of_a > HARM)) / difference.n
-                found.append(Comparison(group, metric, a.model, b.model, difference, harmed, helped))
-    tested = [one for one in found if one.difference.p is not None]
-    adjusted = iter(holm([one.difference.p for one in tested if one.difference.p is not None]))
+        tested = [m for m in TESTED if m in gathered.metrics and (unit or METRICS[m].unit == "1")]
+        named = [(m, a, b) for m in tested for a, b in combinations(gathered.models.values(), 2)]
+        values = [
+            (a.counted(m)[cases], b.counted(m)[cases], METRICS[m].higher_is_better) for m, a, b in named
+        ]
+        for (metric, a, b), (of_a, of_b, _), one in zip(named, values, compare_all(values), strict=True):
+            harmed = helped = None
+            if metric == "dice" and one.n:
+                harmed = int(np.count_nonzero(of_b - of_a < -HARM)) / one.n
+                helped = int(np.count_nonzero(of_b - of_a > HARM)) / one.n
+            found.append(Comparison(group, metric, a.model, b.model, one, harmed, helped))
+    adjusted = iter(holm([one.difference.p for one in found if one.difference.p is not None]))
     return tuple(replace(one, holm=next(adjusted)) if one.difference.p is not None else one for one in found)

@@ -25,6 +25,8 @@ from omniview.io.write import replacing, write_bytes, write_json
 
 __all__ = ["publish", "safe_text"]
 
+_RUN = frozenset("=+-@\t\r\n")  # first characters of what a spreadsheet takes for a formula
+
 
 def publish(records: Iterable[Record], about: Mapping[str, Any], out: Path) -> None:
     """Write cases.csv, columns.json, cases.parquet, summary.json, report.html, tables.md and tables.tex.
@@ -64,8 +66,10 @@ def publish(records: Iterable[Record], about: Mapping[str, Any], out: Path) -> N
 
 def safe_text(value: Any) -> str:
     """A value as cases.csv has it; words that a spreadsheet would run get an apostrophe before them."""
+    if type(value) is float:  # most are: millions of them in a large folder
+        return f"{value:.9g}"
     text = text_of(value)
-    if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n"):
+    if text[:1] in _RUN and isinstance(value, str):
         return "'" + text
     return text
 
@@ -90,4 +94,4 @@ class _CsvTable:
 def _lines(rows: Iterable[Row]) -> Iterator[list[str]]:
     for row in rows:
         values = row.as_dict()
-        yield [safe_text(values.get(name)) for name in COLUMNS]
+        yield ["" if (value := values.get(name)) is None else safe_text(value) for name in COLUMNS]

@@ -79,22 +79,22 @@ def _moves(found: Against) -> Html:
         [
             move.image,
             move.model + (f" (reader {move.truth})" if move.truth else ""),
+            move.why,
             _dice(move.before),
             _dice(move.after),
             signed(None if move.before is None or move.after is None else move.after - move.before),
-            move.why,
         ]
         for move in found.moves[:_MOST]
     ]
     note = f"{len(found.moves)} rows moved, {found.same} did not."
     if len(found.moves) > _MOST:
         note += f" The {_MOST} that moved furthest are listed; all are in against.json."
-    head = ["Case", "Model", found.other, found.out, "Difference", "What else is different"]
+    head = ["Case", "Model", "What else is different", found.other, found.out, "Difference"]
     return join([element("p", note), _sorted_table(head, rows)]) if rows else element("p", note)
 
 
 def _sorted_table(head: list[str], rows: list[list[Any]]) -> Html:
-    return table(head, rows, caption="Dice; press a heading to sort.", words=2, kind="sortable")
+    return table(head, rows, caption="Dice; press a heading to sort.", words=3, kind="sortable")
 
 
 def _dice(value: float | None) -> str:
