@@ -31,6 +31,8 @@ _PLAIN = 0.97
 """Share of the pixels that must be of one of two colours for a picture to be a plain mask."""
 _NEAR = 64
 """Colours as near as this in every channel are one colour: JPEG and soft edges blur it."""
+_FLAT = 10
+"""Half of the paint departs from its colour by no more than this; in a picture of tissue far more does."""
 _FULL = 0.98
 _MAX_PARTS = 1000
 _MAX_SHIFT = 0.08
@@ -125,9 +127,10 @@ def _two_colours(picture: UInt8Array) -> UInt8Array | None:
     if dark.mean() > 0.9999:
         return np.zeros(3, np.uint8)
     paint = np.median(flat[~dark], axis=0).astype(np.uint8)
-    near = (np.abs(flat[~dark].astype(np.int16) - paint).max(axis=1) <= _NEAR).sum()
-    alike = (int(dark.sum()) + int(near)) / len(flat) >= _PLAIN and near >= 0.8 * (~dark).sum()
-    return paint if alike else None
+    away = np.abs(flat[~dark].astype(np.int16) - paint).max(axis=1)
+    near = int((away <= _NEAR).sum())
+    alike = int(dark.sum()) + near >= _PLAIN * len(flat) and near >= 0.8 * len(away)
+    return paint if alike and np.median(away) <= _FLAT else None
 
 
 def _plain(answer: UInt8Array, paint: UInt8Array, sent: UInt8Array) -> _Found:
