@@ -22,7 +22,7 @@ from omniview.core.metrics import score
 from omniview.core.prediction import Prediction, Role
 from omniview.core.segmenter import Segmenter, asks_outside, needs_evidence
 from omniview.core.task import Task
-from omniview.errors import NotAsked, OmniViewError, SizeMismatch
+from omniview.errors import NotAsked, OmnimodelError, OmniViewError, SizeMismatch
 
 __all__ = ["FUSED", "analyse", "with_prediction", "with_truth"]
 
@@ -179,6 +179,8 @@ def _without(case: Case, segmenter: Segmenter, error: OmniViewError, kind: str |
     """The case with the reason why `segmenter` gives no mask."""
     kind = type(error).__name__ if kind is None else kind
     failure = Failure(segmenter.name, segmenter.role, error.message, error.next_step, kind)
+    if isinstance(error, OmnimodelError):
+        failure = replace(failure, cost=error.cost, currency=error.currency)
     return replace(case, failures=(*case.failures, failure), pending=_others(case.pending, segmenter.role))
 
 

@@ -100,7 +100,15 @@ class InferenceError(ModelError):
 
 
 class OmnimodelError(OmniViewError):
-    """No usable answer from an omnimodel."""
+    """No usable answer from an omnimodel.
+
+    Attributes:
+        cost: what asking cost all the same, in `currency`; None where it is not known, or nobody was asked.
+        currency: ISO 4217 code of `cost`.
+    """
+
+    cost: float | None = None
+    currency: str | None = None
 
 
 class NotAllowed(OmnimodelError):

@@ -117,6 +117,17 @@ def test_nothing_is_paid_for_twice(server: Loopback, folder: Path) -> None:
     assert omniview("cache", "info").stdout.startswith("0 answers")
 
 
+def test_an_answer_that_is_of_no_use_is_paid_for_too(folder: Path) -> None:
+    """The row has failed, and says what it cost."""
+    with Loopback([answer("I am not sure what you mean.", tokens=(300, 200, 50))]) as server:
+        rows, requests, _ = _score(server, folder, "out", "--limit", "1")
+    (row,) = _of(rows, "omnimodel")
+    assert requests == 1
+    assert row["status"] == "failed"
+    assert float(row["cost"]) == pytest.approx(PAID)
+    assert row["currency"] == "USD"
+
+
 def test_only_the_most_doubtful_cases_are_asked_about(server: Loopback, folder: Path) -> None:
     """A share is kept, and those that are asked about have the lowest predicted quality of all."""
     rows, requests, said = _score(server, folder, "out", "--ask", "share:0.25")

@@ -68,7 +68,14 @@ def case_json(case: Case) -> dict[str, Any]:
         "labels": list(case.task.labels),
         "models": models,
         "failures": [
-            {"model": f.model, "role": f.role, "kind": f.kind, "reason": f.reason, "next_step": f.next_step}
+            {
+                "model": f.model,
+                "role": f.role,
+                "kind": f.kind,
+                "reason": f.reason,
+                "next_step": f.next_step,
+                **({} if f.cost is None else {"cost": f.cost, "currency": f.currency}),
+            }
             for f in case.failures
         ],
         "fusion": fusion,

@@ -60,6 +60,8 @@ class Failure:
         reason: the cause, in words.
         next_step: what a person can do about it; empty if nothing.
         kind: name of the error's class (see errors.py), so that a badge can tell refused from unusable.
+        cost: what asking cost all the same, in `currency`; None where it is not known, or nobody was asked.
+        currency: ISO 4217 code of `cost`.
     """
 
     model: str
@@ -67,6 +69,8 @@ class Failure:
     reason: str
     next_step: str = ""
     kind: str = ""
+    cost: float | None = None
+    currency: str | None = None
 
     @property
     def left_out(self) -> bool:

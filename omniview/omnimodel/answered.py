@@ -30,7 +30,7 @@ from omniview.omnimodel.reply import Reply
 from omniview.omnimodel.sides import Side
 from omniview.settings import MaskStyle
 
-__all__ = ["OTHER_STYLE", "Answer", "masks_of", "most_telling", "provenance_of"]
+__all__ = ["OTHER_STYLE", "Answer", "failure_of", "masks_of", "provenance_of"]
 
 OTHER_STYLE: Mapping[MaskStyle, MaskStyle] = MappingProxyType(
     {"png": "polygon", "polygon": "png", "picture": "polygon"}
@@ -128,12 +128,21 @@ def _total(counts: list[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-_TELLING = (MissingKey, NotAllowed, OverBudget, Blocked, UnusableAnswer, OmnimodelError, OmniViewError)
-"""What a person can act on comes first; a server that failed for the third answer comes last."""
+_TELLING = (MissingKey, NotAllowed, Blocked, UnusableAnswer, OverBudget, OmnimodelError, OmniViewError)
+"""What a person can act on comes first; a server that failed for the third answer comes last. An answer that
+was got and cannot be used comes before one that was not even asked for."""
 
 
-def most_telling(errors: list[OmniViewError]) -> OmniViewError:
-    """Of one or more failures, the one to tell a person."""
+def failure_of(calls: Calls, answers: Sequence[Answer]) -> OmniViewError:
+    """Why none of the answers, of which there is one at least, gives a mask; with what they cost together."""
+    error = _most_telling([answer.error for answer in answers if answer.error is not None])
+    costs = [outcome.cost for answer in answers for outcome in answer.outcomes if outcome.cost is not None]
+    if isinstance(error, OmnimodelError) and costs:
+        error.cost, error.currency = sum(costs), calls.currency
+    return error
+
+
+def _most_telling(errors: list[OmniViewError]) -> OmniViewError:
     first = min(errors, key=lambda e: next(i for i, kind in enumerate(_TELLING) if isinstance(e, kind)))
     if len(errors) == 1:
         return first

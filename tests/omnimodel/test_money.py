@@ -12,7 +12,7 @@ import pytest
 from omniview.core.asking import BECAUSE
 from omniview.core.image import Image
 from omniview.core.task import TASKS
-from omniview.errors import OmniViewError, OverBudget, Unreachable
+from omniview.errors import OmnimodelError, OverBudget, Unreachable
 from omniview.omnimodel.asking import CloudSegmenter
 from omniview.omnimodel.budget import Budget, Caps
 from omniview.omnimodel.cache import AnswerCache
@@ -69,12 +69,14 @@ async def test_a_call_costs_what_it_used_up(
     """An answer that cannot be used was paid for all the same; a refusal was not."""
     with Loopback([step] * 5) as server:
         omnimodel = _omnimodel(segmenter, server.url, budget, tmp_path)
-        try:
+        if step is GOOD:
             prediction = await omnimodel.segment(image, POLYP)
-        except OmniViewError:
-            assert step is not GOOD
-        else:
             assert prediction.provenance.cost == pytest.approx(paid)
+        else:
+            with pytest.raises(OmnimodelError) as caught:
+                await omnimodel.segment(image, POLYP)
+            assert caught.value.cost == pytest.approx(paid)
+            assert caught.value.currency == "USD"
         await omnimodel.close()
     assert budget.spent().session == pytest.approx(paid)
 
