@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from omniview.core.image import BoolArray
-from omniview.omnimodel.voting import SURENESS, soft_edge, vote
+from omniview.omnimodel.voting import SURENESS, agreement, soft_edge, vote
 
 masks = arrays(np.bool_, st.tuples(st.integers(1, 2), st.integers(1, 24), st.integers(1, 24)))
 
@@ -113,3 +113,43 @@ def test_no_mask_is_no_vote() -> None:
     """There is no vote without votes."""
     with pytest.raises(ValueError, match="at least one"):
         vote([])
+
+
+def test_an_answer_has_no_vote_outside_of_what_it_saw() -> None:
+    """A crop's answer neither adds nor denies beyond its window; where nobody looked it stays open."""
+    whole, shape = disc(50), (200, 220)
+    window = (slice(0, 160), slice(0, 176))
+    everything = (slice(0, 200), slice(0, 220))
+    probability, spread = vote([whole, whole[:, *window]], [everything, window], shape)
+    np.testing.assert_array_equal(probability > 0.5, whole)
+    assert spread is not None
+    assert spread[0, 170:].max() < 1e-3
+    probability, _ = vote([whole[:, *window]], [window], shape)
+    np.testing.assert_array_equal((probability > 0.5)[0, :160, :176], whole[0, :160, :176])
+    assert (probability[0, 160:] == 0.5).all()
+    probability, _ = vote([whole[:, *window]] * 2, [window] * 2, shape)
+    assert (probability[0, :, 176:] == 0.5).all()
+
+
+def test_a_crops_own_border_is_no_contour() -> None:
+    """An object that a crop cuts is as sure at the cut as inside."""
+    window = (slice(0, 200), slice(0, 110))
+    probability, _ = vote([np.ones((1, 200, 110), np.bool_)], [window], (200, 220))
+    assert probability[0, 100, 109] == pytest.approx(SURENESS)
+
+
+def test_agreement_is_iou_where_both_looked() -> None:
+    """Equal answers agree, halves by a half; two that found nothing agree; labels count one by one."""
+    shape, everything = (200, 220), (slice(0, 200), slice(0, 220))
+    left = (slice(0, 200), slice(0, 110))
+    whole = disc(50)
+    assert agreement(whole, whole, (everything, everything), shape) == 1
+    assert agreement(whole, whole[:, *left], (everything, left), shape) == 1
+    half = whole.copy()
+    half[0, :, 110:] = False
+    assert agreement(whole, half, (everything, everything), shape) == pytest.approx(half.sum() / whole.sum())
+    assert agreement(half[:, *left], whole[:, *left], (left, left), shape) == 1
+    nothing = disc(0)
+    assert agreement(nothing, nothing, (everything, everything), shape) == 1
+    both = np.concatenate([whole, nothing])
+    assert agreement(both, both[::-1], (everything, everything), shape) == 0
