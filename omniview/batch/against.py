@@ -257,13 +257,15 @@ def _tests(common: list[Key], there: Mapping[Key, Line], here: Mapping[Key, Line
     for image, model, truth in common:
         first.setdefault((image, model), (image, model, truth))
     found: list[tuple[str, str, Difference]] = []
+    both = (there, here)
+    tested = [m for m in TESTED if all(any(_value(run[k], m) is not None for k in common) for run in both)]
     for model in dict.fromkeys(key[1] for key in common):
         keys = [key for (_, name), key in first.items() if name == model]
         pairs = [
-            (_column(there, keys, m), _column(here, keys, m), METRICS[m].higher_is_better) for m in TESTED
+            (_column(there, keys, m), _column(here, keys, m), METRICS[m].higher_is_better) for m in tested
         ]
         differences = compare_all(pairs)
-        found += [(model, m, one) for m, one in zip(TESTED, differences, strict=True) if one.n]
+        found += [(model, m, one) for m, one in zip(tested, differences, strict=True) if one.n]
     adjusted = holm([one.p or 0.0 for _, _, one in found])
     return tuple(Test(*one, p) for one, p in zip(found, adjusted, strict=True))
 

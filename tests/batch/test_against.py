@@ -1,0 +1,118 @@
+"""Two runs: what moved, by how much, and what had changed between them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omniview.batch.against import compare_runs
+from omniview.batch.publish import publish
+from omniview.batch.rows import FAILED, Row
+from omniview.errors import InputError, UnreadableFile
+from tests.batch.conftest import PhantomRun
+from tests.batch.made import record_of, row_of
+
+
+def _run(folder: Path, rows: list[Row], **about: Any) -> Path:
+    publish([record_of(row.image, [row]) for row in rows], about, folder)
+    return folder
+
+
+def _rows(**changed: Row) -> list[Row]:
+    """Cases c0 to c7 with Dice 0.5; some of them replaced."""
+    return [changed.get(f"c{k}", row_of(f"c{k}", "fused", 0.5, quality=0.6)) for k in range(8)]
+
+
+def test_what_moved_is_told_with_its_reason(tmp_path: Path) -> None:
+    """The furthest first: a failure, a new truth, a mask alone; the others are counted."""
+    there = _run(tmp_path / "there", _rows(), version="1", weights={"net": "aa"})
+    moved = _rows(
+        c1=row_of("c1", "fused", None, FAILED, reason="The network failed."),
+        c2=row_of("c2", "fused", 0.9, quality=0.6, truth_area_px=700),
+        c3=row_of("c3", "fused", 0.52, quality=0.6),
+    )
+    here = _run(tmp_path / "here", moved, version="2", weights={"net": "bb"})
+    found = compare_runs(here, there)
+    assert [move.image for move in found.moves] == ["c1", "c2", "c3"]
+    assert found.same == 5
+    assert "ok became failed" in found.moves[0].why
+    assert "The network failed." in found.moves[0].why
+    assert (found.moves[1].before, found.moves[1].after) == (0.5, 0.9)
+    assert "the truth changed" in found.moves[1].why
+    assert found.moves[2].why == "the mask alone changed"
+    assert found.changed == {"version": ("1", "2"), "weights.net": ("aa", "bb")}
+    said = "\n".join(found.lines())
+    assert "3 rows moved, 5 did not" in said
+    assert "weights.net: aa -> bb" in said
+
+
+def test_means_are_compared_in_pairs(tmp_path: Path) -> None:
+    """Every case gains 0.1, one fails: the mean difference counts it as 0, and n is that of the pairs."""
+    there = _run(tmp_path / "there", _rows())
+    gained = {f"c{k}": row_of(f"c{k}", "fused", 0.6, quality=0.6) for k in range(1, 8)}
+    here = _run(tmp_path / "here", _rows(c0=row_of("c0", "fused", None, FAILED), **gained))
+    (test,) = compare_runs(here, there).tests
+    assert (test.model, test.metric, test.difference.n) == ("fused", "dice", 8)
+    assert test.difference.mean == pytest.approx((7 * 0.1 - 0.5) / 8)
+    assert (test.difference.better, test.difference.worse) == (7, 1)
+
+
+def test_cases_of_one_run_alone_are_named(tmp_path: Path) -> None:
+    """They are in no mean, and stand apart."""
+    here, there = _run(tmp_path / "here", _rows()[:5]), _run(tmp_path / "there", _rows()[2:])
+    found = compare_runs(here, there)
+    assert found.only_here == ("c0", "c1")
+    assert found.only_there == ("c5", "c6", "c7")
+    assert found.same == 3
+
+
+def test_files_are_written(tmp_path: Path) -> None:
+    """against.json and a page of its own, with every word escaped; the same bytes again."""
+    there = _run(tmp_path / "there", _rows())
+    here = _run(tmp_path / "here", _rows(c1=row_of("c1", "fused", 0.1, reason="<b>blurred")))
+    found = compare_runs(here, there)
+    written = json.loads((here / "against.json").read_text("utf-8"))
+    assert written == json.loads(json.dumps(found.to_json()))
+    page = (here / "against.html").read_bytes()
+    assert b"&lt;b&gt;blurred" in page
+    assert b"<b>blurred" not in page
+    compare_runs(here, there)
+    assert (here / "against.html").read_bytes() == page
+
+
+def test_a_run_is_what_it_is(phantom_run: PhantomRun, tmp_path: Path) -> None:
+    """A real run against itself, published elsewhere: nothing moved, and every p is 1."""
+    publish(phantom_run.records, phantom_run.about, tmp_path / "again")
+    found = compare_runs(tmp_path / "again", phantom_run.out, write=False)
+    assert found.moves == ()
+    assert found.changed == {}
+    assert all(test.difference.p == 1.0 for test in found.tests)
+    assert not (tmp_path / "again" / "against.json").exists()
+
+
+def test_what_is_no_run_is_refused_in_words(tmp_path: Path) -> None:
+    """A folder without results, one with torn results, the same folder, and a run of other cases."""
+    here = _run(tmp_path / "here", _rows())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UnreadableFile, match=r"empty holds no finished run: summary\.json is missing"):
+        compare_runs(here, tmp_path / "empty")
+    with pytest.raises(UnreadableFile, match="nowhere"):
+        compare_runs(here, tmp_path / "nowhere")
+    with pytest.raises(InputError, match="itself"):
+        compare_runs(here, tmp_path / "empty" / ".." / "here")
+    other = _run(tmp_path / "other", [row_of("z", "fused", 0.5)])
+    with pytest.raises(InputError, match="share no case"):
+        compare_runs(here, other)
+    (other / "summary.json").write_text("{torn")
+    with pytest.raises(UnreadableFile, match="cannot be read"):
+        compare_runs(here, other)
+    (other / "summary.json").write_text("[]")
+    with pytest.raises(UnreadableFile, match="not of a run"):
+        compare_runs(here, other)
+    (other / "cases.csv").write_text("name,dice\n")
+    (other / "summary.json").write_text("{}")
+    with pytest.raises(UnreadableFile, match="no column"):
+        compare_runs(here, other)
