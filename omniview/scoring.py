@@ -170,7 +170,7 @@ class Plan:
         question, found = self.order.question, {}
         for card in find_cards(model_folders()).cards:
             of_task = isinstance(card, SpecialistCard) and question.task in (AUTO, card.task)
-            of_omnimodel = isinstance(card, GeneralistCard) and question.omnimodel not in ("none", "gemini")
+            of_omnimodel = isinstance(card, GeneralistCard) and question.omnimodel in ("builtin", "sam")
             if of_task or of_omnimodel:
                 found[card.name] = " ".join(sha256 for _, sha256 in card.files())
         return found

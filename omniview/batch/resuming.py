@@ -40,6 +40,8 @@ def begin(
         OutputError: there is a run that this is not the continuation of.
     """
     inputs = [Input(pair.name, stamp_of(pair)) for pair in pairs]
+    for torn in journal.path.parent.rglob(".*.part"):  # of a run that was killed while it wrote
+        torn.unlink(missing_ok=True)
     if not journal.begun:
         journal.begin({_DECIDING: deciding, _ANYWAY: []}, inputs)
         return ()

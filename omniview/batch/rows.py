@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,6 +32,7 @@ __all__ = [
     "Bins",
     "Record",
     "Row",
+    "nine_digits",
     "observer_rows",
     "rows_of",
     "rows_without_case",
@@ -87,14 +87,18 @@ class Row:
         model: specialist, omnimodel, fused, or "observer NAME".
         status: one of the words above.
         truth: the reader whose truth it was compared with; empty where an image has but one truth.
-        values: the other columns; those that are missing are blank.
+        values: the other columns; those that are missing are blank. Fractions are kept to nine digits.
     """
 
     image: str
     model: str
     status: str
     truth: str = ""
-    values: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        values = {k: nine_digits(v) if isinstance(v, float) else v for k, v in self.values.items()}
+        object.__setattr__(self, "values", values)
 
     def as_dict(self) -> dict[str, Any]:
         """Column name to value; None or missing is blank."""
@@ -121,7 +125,7 @@ class Record:
     image: str
     truths: Mapping[str, str]
     rows: tuple[Row, ...]
-    bins: Mapping[str, Bins] = field(default_factory=lambda: MappingProxyType({}))
+    bins: Mapping[str, Bins] = field(default_factory=dict)
     thumbnail: bytes | None = None
     margins: Mapping[str, float | None] | None = None
 
@@ -169,6 +173,15 @@ class Record:
             thumbnail,
             values["margins"],
         )
+
+
+def nine_digits(value: float) -> float:
+    """The value to nine significant digits.
+
+    The last bits of a sum depend on where its numbers lie in memory (vector units take what is aligned at
+    once), so that the same case scored twice can differ in them.
+    """
+    return float(format(value, ".9g"))
 
 
 def text_of(value: Any) -> str:
@@ -269,6 +282,9 @@ def _answer(case: Case, model: str) -> tuple[Prediction | Fusion | None, dict[st
     if model != FUSED:
         prediction = next((p for p in case.predictions if p.role == model), None)
         if prediction is None:
+            failure = next((f for f in case.failures if f.role == model), None)
+            if failure is not None and failure.cost is not None:  # a useless answer is paid for too
+                about |= {"cost": failure.cost, "currency": failure.currency}
             return None, about
         ran = prediction.provenance
         for name in ("answers_used", "tokens_in", "tokens_out", "cost", "currency"):

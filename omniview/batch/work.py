@@ -8,14 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from omniview.analyse import FUSED
 from omniview.batch.one import Models, Question
 from omniview.batch.results import mask_files
-from omniview.batch.rows import UNREADABLE, Bins, Record, Row, observer_rows, rows_of, rows_without_case
+from omniview.batch.rows import (
+    UNREADABLE,
+    Bins,
+    Record,
+    Row,
+    nine_digits,
+    observer_rows,
+    rows_of,
+    rows_without_case,
+)
 from omniview.core.case import Case, Truth
+from omniview.core.image import FloatArray
 from omniview.core.metrics import METRICS
 from omniview.core.prediction import ROLES
 from omniview.errors import OmniViewError
@@ -76,9 +85,9 @@ class Done:
     """
 
     record: Record
-    ran: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
-    seconds: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    files: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    ran: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def done_without(pair: Pair, order: Order, error: OmniViewError) -> Done:
@@ -138,13 +147,15 @@ def _ran(case: Case) -> dict[str, dict[str, Any]]:
 def _bins(case: Case, truth: Truth) -> dict[str, Bins]:
     from omniview.batch.pixels import reliability_bins
 
-    maps = {p.role: p.probability for p in case.predictions}
-    bins: dict[str, Bins] = {name: reliability_bins(one, truth.mask) for name, one in maps.items()}
+    def counted(probability: FloatArray) -> Bins:
+        return tuple((n, nine_digits(p), y) for n, p, y in reliability_bins(probability, truth.mask))
+
+    bins: dict[str, Bins] = {p.role: counted(p.probability) for p in case.predictions}
     if case.fusion is not None:
         own = [p.role for p in case.predictions]
         # fused out of one answer, the map is that answer's own
         alone = len(own) == 1
-        bins[FUSED] = bins[own[0]] if alone else reliability_bins(case.fusion.probability, truth.mask)
+        bins[FUSED] = bins[own[0]] if alone else counted(case.fusion.probability)
     return bins
 
 

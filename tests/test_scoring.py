@@ -1,0 +1,102 @@
+"""The one way to score a folder, as a script calls it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import omniview
+from omniview.errors import OutputError, SettingsError, UnreadableFile
+from omniview.scoring import ComposerOf, Plan, plan
+from omniview.settings import Settings
+from tests.batch.otsu import write_set
+from tests.networks import write_specialist
+
+
+@pytest.fixture
+def folder(own_home: Path, tmp_path: Path) -> Path:
+    """Three cases, and a tiny network for polyps."""
+    write_specialist(own_home / "models")
+    return write_set(tmp_path / "set", 3)
+
+
+def test_a_script_scores_a_folder(folder: Path, tmp_path: Path) -> None:
+    """`omniview.score` gives the summary and the counts, and tells of plan and progress."""
+    plans: list[Plan] = []
+    finished: list[int] = []
+    result = omniview.score(
+        folder,
+        tmp_path / "out",
+        task="polyp",
+        omnimodel="none",
+        views=1,
+        on_plan=plans.append,
+        on_progress=lambda progress: finished.append(progress.totals.finished),
+    )
+    assert (result.total, result.totals.finished, result.totals.failed) == (3, 3, 0)
+    assert result.summary["models"]["specialist"]["scored"] == 3
+    assert result.summary["about"]["weights"]["bright"]
+    assert finished == [0, 1, 2, 3]
+    assert len(plans[0].pairing.pairs) == 3
+    with pytest.raises(OutputError, match="already holds a run"):
+        omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", views=1)
+    with pytest.raises(OutputError, match=r"settings\.views was 1 and is 2"):
+        omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", views=2, resume="yes")
+
+
+async def test_it_works_in_a_notebook(folder: Path, tmp_path: Path) -> None:
+    """Where an event loop is running already, the call blocks and returns just the same."""
+    result = omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", views=1, limit=2)
+    assert result.totals.finished == 2
+
+
+def test_other_weights_are_another_run(folder: Path, own_home: Path, tmp_path: Path) -> None:
+    """A model that was replaced is told by its hash."""
+    omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", views=1)
+    (own_home / "models" / "bright.onnx").unlink()
+    from tests.networks import write_brightness, write_card
+
+    write_brightness(own_home / "models" / "bright.onnx", gain=10.0)
+    write_card(own_home / "models", "bright")
+    with pytest.raises(OutputError, match=r"weights\.bright was"):
+        omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", views=1, resume="yes")
+
+
+def test_what_cannot_be_done_is_said_first(folder: Path, tmp_path: Path) -> None:
+    """A task that does not exist, or a folder without images, is a message before anything is written."""
+    with pytest.raises(SettingsError, match="wart"):
+        omniview.score(folder, tmp_path / "out", task="wart", omnimodel="none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UnreadableFile, match="no image"):
+        omniview.score(tmp_path / "empty", tmp_path / "out", omnimodel="none")
+    assert not (tmp_path / "out").exists()
+
+
+def test_makers_are_told_apart_by_what_they_make() -> None:
+    """A worker process builds models once for each choice of settings."""
+    one, same = ComposerOf(Settings(views=1)), ComposerOf(Settings(views=1))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != ComposerOf(Settings(views=2))
+
+
+def test_threads_do_not_make_another_run(folder: Path) -> None:
+    """What changes no row does not keep a run from going on."""
+    one = plan(folder, Settings(omnimodel="none", threads=1), task="polyp").deciding()
+    assert one == plan(folder, Settings(omnimodel="none", threads=2, cache_mb=1), task="polyp").deciding()
+
+
+def test_the_door_costs_nothing_unopened() -> None:
+    """`import omniview` brings neither Qt nor models; what it does not have is said as usual."""
+    code = (
+        "import sys, omniview\n"
+        "assert not {'omniview.scoring', 'PyQt6', 'onnxruntime', 'numpy'} & set(sys.modules)\n"
+        "omniview.score\n"
+        "assert not {'PyQt6', 'torch', 'onnxruntime'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = omniview.nothing
