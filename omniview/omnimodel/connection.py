@@ -10,14 +10,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import urllib.request
 from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from omniview.core.check import Check
 from omniview.errors import MissingKey, NotAllowed, OmnimodelError
-from omniview.omnimodel.airlock import is_loopback, origin
+from omniview.omnimodel.airlock import origin
 from omniview.omnimodel.audit import Audit
 from omniview.omnimodel.calls import plain_key
 from omniview.omnimodel.circuit import Circuit
@@ -101,7 +100,7 @@ async def _reached(endpoint: str, done: list[Check]) -> bool:
     """Whether the machine that has this address can be talked to."""
     parts = urlsplit(origin(endpoint))
     host, port, secret = parts.hostname or "", parts.port or 0, parts.scheme == "https"
-    if not is_loopback(endpoint) and _proxied(parts.scheme, host):
+    if await asyncio.to_thread(_proxied, endpoint):
         done.append(Check("Network", "unknown", "goes through a proxy, so the interface alone is asked"))
         return True
     loop = asyncio.get_running_loop()
@@ -143,6 +142,12 @@ async def _connected(host: str, port: int, encrypted: bool) -> str:
     return ""
 
 
+def _proxied(endpoint: str) -> bool:
+    from omniview.omnimodel.wire import proxy_of
+
+    return proxy_of(endpoint) is not None
+
+
 def _certificates() -> ssl.SSLContext:
     """What is trusted when questions are asked, is trusted here."""
     import httpx2
@@ -150,14 +155,13 @@ def _certificates() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-def _proxied(scheme: str, host: str) -> bool:
-    proxies = urllib.request.getproxies()
-    return bool(proxies.get(scheme) or proxies.get("all")) and not urllib.request.proxy_bypass(host)
-
-
 async def _interface(name: str, settings: Settings, endpoint: str, key: str, done: list[Check]) -> None:
     """Ask the interface for its models."""
-    api = await asyncio.to_thread(_api, name, settings, endpoint, key)
+    try:
+        api = await asyncio.to_thread(_api, name, settings, endpoint, key)
+    except OmnimodelError as error:
+        done.append(Check("Network", "fails", error.message, error.next_step))
+        return
     try:
         async with asyncio.timeout(_PATIENCE_S):
             models = await api.models()

@@ -5,19 +5,21 @@ Imported at first use, in a thread: building a client costs a tenth of a second.
 
 from __future__ import annotations
 
+import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 import httpx2
 
 from omniview.errors import MissingKey, OmnimodelError, Unreachable, UnusableAnswer
 from omniview.log import redact
-from omniview.omnimodel.airlock import is_loopback
+from omniview.omnimodel.airlock import is_loopback, origin
 from omniview.omnimodel.patience import NEXT_LATER, Outage, timed_out
 
-__all__ = ["broken", "open_http", "quoted", "refusal", "retry_after_s", "unreadable"]
+__all__ = ["broken", "open_http", "proxy_of", "quoted", "refusal", "retry_after_s", "unreadable"]
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 """HTTP states that may pass by themselves."""
@@ -71,15 +73,38 @@ def open_http(endpoint: str, timeout_s: float) -> httpx2.AsyncClient:
     """A pooled client for one endpoint, for use within one event loop.
 
     Redirects are not followed: the consent is for this address and no other. What is for this machine never
-    goes through a proxy.
+    goes through a proxy; all else goes through that which this machine's settings prescribe.
+
+    Raises:
+        Unreachable: the proxy's address cannot be used.
     """
     local = is_loopback(endpoint)
+    try:
+        # the client itself looks at the environment's proxies only where it may choose its own transport
+        transport = _BoundedTransport(trust_env=not local, proxy=proxy_of(endpoint))
+    except (httpx2.InvalidURL, ValueError, ImportError):
+        transport = None
+    if transport is None:
+        raise Unreachable(
+            "The address of this machine's proxy cannot be used.",
+            "Correct HTTPS_PROXY, ALL_PROXY or HTTP_PROXY.",
+        )
     return httpx2.AsyncClient(
-        transport=_BoundedTransport(trust_env=not local),
-        timeout=timeout_s,
-        follow_redirects=False,
-        trust_env=not local,
+        transport=transport, timeout=timeout_s, follow_redirects=False, trust_env=not local
     )
+
+
+def proxy_of(endpoint: str) -> str | None:
+    """The proxy through which this machine is set to reach an endpoint, or None.
+
+    Never to be shown: its address can hold a password.
+    """
+    parts = urlsplit(origin(endpoint))
+    if is_loopback(endpoint) or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    proxies = urllib.request.getproxies()
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    return found if not found or "://" in found else f"http://{found}"
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
