@@ -17,7 +17,6 @@ from typing import get_args
 
 from omniview import resources
 from omniview.core.asking import AskPolicy
-from omniview.core.check import Check
 from omniview.core.image import Image
 from omniview.core.interpreter import Interpreter
 from omniview.core.prediction import Prediction, Role
@@ -35,7 +34,6 @@ from omniview.omnimodel.budget import Budget, Caps
 from omniview.omnimodel.cache import AnswerCache
 from omniview.omnimodel.calls import Calls
 from omniview.omnimodel.clouds import CLOUDS, cloud_calls, key_wanted, style_of, title_of
-from omniview.omnimodel.connection import check_connection
 from omniview.omnimodel.interpret import CloudInterpreter
 from omniview.omnimodel.ledger import Spent
 from omniview.omnimodel.prices import PriceTable
@@ -203,23 +201,6 @@ class Composer:
                 f"Ask {talkers} (--omnimodel), or your own server through openai.",
             )
         raise SettingsError(f"There is no omnimodel {omnimodel!r}.", f"Choose {talkers}.")
-
-    async def check(self, omnimodel: str, offline: bool = False) -> tuple[Check, ...]:
-        """What of a cloud omnimodel's connection works, without sending anything of an image.
-
-        Raises:
-            NotAllowed: offline.
-            SettingsError: it is none that is reached over a network.
-            OutputError: the audit could not be written, so nothing was tried.
-        """
-        if omnimodel not in CLOUDS:
-            raise SettingsError(
-                f"There is no connection to test for {omnimodel!r}.", f"Choose {' or '.join(CLOUDS)}."
-            )
-        offline = offline or self._settings.offline
-        return await check_connection(
-            omnimodel, self._settings, api_key, audit=Audit(home()), offline=offline
-        )
 
     async def close(self) -> None:
         """Close every segmenter and end the inference thread."""

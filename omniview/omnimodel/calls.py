@@ -18,7 +18,7 @@ from typing import Any
 
 from omniview.core.asking import BECAUSE
 from omniview.core.image import Image
-from omniview.errors import MissingKey, OmniViewError
+from omniview.errors import MissingKey, OmnimodelError, OmniViewError
 from omniview.omnimodel.airlock import Airlock, Departure
 from omniview.omnimodel.audit import Audit
 from omniview.omnimodel.reply import Answers, Api, Estimate, Prices, Purse, Reply, Reservation
@@ -112,7 +112,7 @@ class Calls:
 
         Blocks for up to a second: call it in a thread. Opens no connection; does nothing without a key.
         """
-        with suppress(MissingKey):  # said when somebody asks
+        with suppress(OmnimodelError):  # said when somebody asks
             self._opened()
 
     async def check(self) -> None:
