@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from omniview.errors import UnreadableFile
-from omniview.io.kinds import stem_of
+from omniview.io.kinds import is_image_name, stem_of
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
 from omniview.io.remote import is_remote
 
@@ -16,8 +16,6 @@ __all__ = ["is_list", "pair_list"]
 
 _SUFFIXES = (".txt", ".csv", ".tsv", ".lst", ".list")
 _IMAGE = ("image", "images", "img", "file", "filename", "path")
-_FIRST = "truth"
-"""How a single column of masks is read, whatever it is called."""
 
 
 def is_list(path: Path) -> bool:
@@ -29,8 +27,8 @@ def pair_list(path: Path, folder: Path | None = None) -> Pairing:
     """The pairs of a list; its paths, which may be addresses, start at `folder`, or at the list's own.
 
     Without a heading, a line is an image, or an image and its mask. With one, a column is called image and
-    every further column holds one reader's masks, under that reader's name. Fields are parted by commas,
-    semicolons or tabs. Where no mask is named, it is looked for as `find_truth` does.
+    every further column of file names holds one reader's masks, under that reader's name. Fields are parted
+    by commas, semicolons or tabs. Where no mask is named, it is looked for as `find_truth` does.
 
     Raises:
         UnreadableFile: the list cannot be read or names nothing.
@@ -41,7 +39,7 @@ def pair_list(path: Path, folder: Path | None = None) -> Pairing:
     if image_at is None:
         image_at, readers = 0, {1: ""}
     else:
-        masks = [i for i in range(len(heading)) if i != image_at]
+        masks = [i for i in range(len(heading)) if i != image_at and _names_files(lines[1:], i)]
         readers = {i: lines[0][i].strip() if len(masks) > 1 else "" for i in masks}
         lines = lines[1:]
     folder = path.parent if folder is None else folder
@@ -82,6 +80,10 @@ def _lines(path: Path) -> list[list[str]]:
     if not kept:
         raise UnreadableFile(f"{path.name} names no image.", "Write one path a line.")
     return kept
+
+
+def _names_files(lines: list[list[str]], column: int) -> bool:
+    return any(is_image_name(line[column]) for line in lines if column < len(line))
 
 
 def _named(text: str, names: set[str]) -> str:
