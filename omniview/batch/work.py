@@ -11,18 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from omniview.analyse import FUSED
+from omniview.batch.measuring import observer_rows, rows_of, rows_without_case
 from omniview.batch.one import Models, Question
 from omniview.batch.results import mask_files
-from omniview.batch.rows import (
-    UNREADABLE,
-    Bins,
-    Record,
-    Row,
-    nine_digits,
-    observer_rows,
-    rows_of,
-    rows_without_case,
-)
+from omniview.batch.rows import UNREADABLE, Bins, Record, Row, nine_digits
 from omniview.core.case import Case, Truth
 from omniview.core.image import FloatArray
 from omniview.core.metrics import METRICS
