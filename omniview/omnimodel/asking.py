@@ -20,7 +20,6 @@ from omniview.omnimodel.answers import in_tokens
 from omniview.omnimodel.calls import Calls
 from omniview.omnimodel.findings import findings
 from omniview.omnimodel.prompts import load_prompts
-from omniview.omnimodel.reply import Estimate
 from omniview.omnimodel.sides import SIDES, side_of
 from omniview.omnimodel.voting import agreement, vote
 from omniview.settings import MaskStyle
@@ -80,12 +79,6 @@ class CloudSegmenter:
         """Load what asking needs, so that the first question does not wait for it: call it in a thread."""
         self._calls.warm()
         load_prompts()
-
-    def estimate(self, image: Image, task: Task) -> Estimate | None:
-        """What all answers about one image may cost together, or None where that is not known."""
-        each = self._calls.estimate(load_prompts().text(task, self._style), image.shape)
-        n = self._answers
-        return None if each is None else Estimate(n * each.sent, n * each.ordinary, n * each.most)
 
     async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
         """Probability maps at the image's own size; their spread where several answers were used.
@@ -173,25 +166,26 @@ class CloudSegmenter:
         answer = Answer(side_of(number))
         try:
             told = "" if shown is None else await asyncio.to_thread(findings, shown, task, answer.side)
-            seen = await asyncio.to_thread(answer.side.show, image)
+            rows, columns = answer.side.window(image.shape)
+            shape = rows.stop - rows.start, columns.stop - columns.start
             departure = await self._calls.clear(image, answer.side.show)
             if number == 0 and departure.text:
                 answer.notes += (departure.text,)
             try:
-                await self._ask_once(seen, task, number, self._style, told, departure, answer)
+                await self._ask_once(shape, task, number, self._style, told, departure, answer)
             except UnusableAnswer:
                 if not answer.outcomes or not in_tokens(answer.outcomes[-1].reply.text):
                     raise
                 other = OTHER_STYLE[self._style]
                 answer.notes += (f"answered in <seg> tokens, asked once more for a {other}",)
-                await self._ask_once(seen, task, number, other, told, departure, answer)
+                await self._ask_once(shape, task, number, other, told, departure, answer)
         except OmniViewError as error:
             answer.error = error
         return answer
 
     async def _ask_once(
         self,
-        seen: Image,
+        shape: tuple[int, int],
         task: Task,
         number: int,
         style: MaskStyle,
@@ -204,7 +198,7 @@ class CloudSegmenter:
         answer.outcomes.append(outcome)
         if outcome.reply.problem is not None:
             raise outcome.reply.problem
-        decoded = await asyncio.to_thread(masks_of, outcome.reply, departure, seen.shape, task)
+        decoded = await asyncio.to_thread(masks_of, outcome.reply, departure, shape, task)
         await self._calls.keep(outcome)
         answer.masks = answer.side.inverse(decoded.masks)
         if outcome.cached:

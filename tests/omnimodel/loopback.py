@@ -56,12 +56,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Step:
-    """How one request is answered: a state, a body (sent as JSON unless bytes), headers; or a fault."""
+    """How one request is answered: a state, a body (sent as JSON unless bytes), headers; or a fault.
+
+    Where there is a delay, the answer waits for that long.
+    """
 
     status: int = 200
     body: Any = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     fault: Fault = ""
+    delay_s: float = 0.0
 
     def encoded(self) -> bytes:
         """The body as bytes."""
@@ -117,6 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: Any) -> None:
         step = self.server.record(Request(self.path, dict(self.headers.items()), body))
+        self.server.stopping.wait(step.delay_s)
         if step.fault == "hang":
             self._wait_for_close()
             return

@@ -306,12 +306,6 @@ async def test_without_an_audit_nothing_is_sent(segmenter: Segment, image: Image
     assert server.requests == []
 
 
-def test_answers_must_be_asked_for(segmenter: Segment) -> None:
-    """Zero answers is a mistake of the caller's."""
-    with pytest.raises(ValueError, match="answers"):
-        segmenter("http://127.0.0.1:1", answers=0)
-
-
 OFFLINE = """
 import asyncio, socket, sys
 from pathlib import Path
