@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniview.core.asking import ALWAYS, AskPolicy, Share, rule_from
+from omniview.core.case import Failure
 from omniview.core.prediction import Prediction, Quality
 from omniview.core.quality import threshold_for_share
+from omniview.core.segmenter import asks_outside, needs_evidence
 from omniview.errors import SettingsError
+from tests.fakes import OtsuSegmenter
 
 
 def _specialist(quality: float | None) -> Prediction:
@@ -88,3 +91,19 @@ def test_a_rule_can_be_written_in_a_word() -> None:
         with pytest.raises(SettingsError, match="when to ask") as caught:
             rule_from(text)
         assert "share:0.2" in caught.value.next_step
+
+
+def test_whom_the_rule_concerns_says_so_itself() -> None:
+    """Whoever has no such attribute runs here, is free, and needs nobody's opinion."""
+    cloud = OtsuSegmenter("cloud", "omnimodel", asks_outside=True)
+    assert asks_outside(cloud)
+    assert not needs_evidence(cloud)
+    assert needs_evidence(OtsuSegmenter(needs_evidence=True))
+    assert not asks_outside(OtsuSegmenter())
+
+
+def test_who_is_left_out_has_not_failed() -> None:
+    """By the person's own rule or cap; anything else is a failure."""
+    kinds = ("NotAsked", "OverBudget", "Unreachable", "")
+    left_out = [Failure("cloud", "omnimodel", "Why.", kind=kind).left_out for kind in kinds]
+    assert left_out == [True, True, False, False]
