@@ -124,6 +124,39 @@ def test_mutations_of_the_recorded_answer_end_well(shared: Path) -> None:
     assert usable > 200
 
 
+FORMS = {
+    "polygons": json.dumps(
+        [{"box_2d": [100, 100, 900, 900], "polygon": [[150, 150], [850, 200], [500, 880]]}] * 2
+    ),
+    "named points": json.dumps([{"mask": [{"x": 10, "y": 20}, {"x": 900, "y": 50}, {"x": 500, "y": 900}]}]),
+    "parts": json.dumps([{"mask": [[[10, 10], [400, 10], [10, 400]], [[600, 600], [900, 600], [600, 900]]]}]),
+    "grid": json.dumps([{"box_2d": [0, 0, 1000, 1000], "mask": [[1, 0, 1], [0, 1, 0], [1, 1, 1]]}]),
+    "png": json.dumps([boxed(), boxed(box=(0, 0, 500, 500))]),
+    "wrapped": json.dumps({"result": {"masks": [boxed()], "note": "x"}}),
+    "tokens": json.dumps([{"box_2d": [0, 0, 9, 9], "mask": "<start_of_mask><seg_1>", "label": "polyp"}]),
+    "Python": str([{"box_2d": [0, 0, 900, 900], "mask": [[1, 1], [900, 1], [1, 900]], "label": None}]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(seed=st.integers(0, 10**9))
+@settings(max_examples=60, deadline=None)
+def test_mutations_of_every_form_end_well(form: str, seed: int) -> None:
+    """Whatever happens to an answer on its way, it is a mask, nothing found, or a reason."""
+    attempt(_mutated(FORMS[form], random.Random(seed)))
+
+
+@given(st.binary(max_size=3000), st.sampled_from(["latin-1", "utf-8", "utf-16-le"]))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_end_well(data: bytes, encoding: str) -> None:
+    """Any bytes at all, in whatever way somebody took them for text: half characters, surrogates, NULs."""
+    attempt(
+        data[: len(data) // 2 * 2].decode(
+            encoding, "surrogatepass" if "16" in encoding else "surrogateescape"
+        )
+    )
+
+
 @pytest.mark.parametrize("share", [0.1, 0.35, 0.6, 0.99])
 def test_a_cut_recorded_answer_gives_a_part_of_its_masks(shared: Path, share: float) -> None:
     """Wherever the real answer is cut, its whole objects give a subset of the whole mask."""
