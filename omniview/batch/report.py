@@ -39,14 +39,11 @@ def report_html(findings: Findings, about: Mapping[str, Any]) -> str:
     gathered = findings.gathered
     tasks = sorted({str(task) for task in gathered.tasks} - {""})
     n = len(gathered.names)
+    counted = f"{n:,} {'case' if n == 1 else 'cases'}; task: {', '.join(tasks) or 'none'}"
     head = join(
         [
             element("h1", "Segmentation scores"),
-            element(
-                "p",
-                f"{n:,} {'case' if n == 1 else 'cases'}; task: {', '.join(tasks) or 'none'}",
-                class_="lead",
-            ),
+            element("p", join([counted, *_who(about)]), class_="lead"),
             element("p", DISCLAIMER, class_="device", role="note"),
             banners(about),
         ]
@@ -54,6 +51,15 @@ def report_html(findings: Findings, about: Mapping[str, Any]) -> str:
     return page(
         "Segmentation scores", head, [*_sections(findings, about)], str(about.get("provided_by", "OmniView"))
     )
+
+
+def _who(about: Mapping[str, Any]) -> Iterator[object]:
+    """Which model played which part: a stand-in must not pass for what it stands in for."""
+    models = about.get("models")
+    for role, ran in models.items() if isinstance(models, Mapping) else ():
+        names = dict.fromkeys(str(one.get("model", "")) for one in ran if isinstance(one, Mapping))
+        if any(names):
+            yield join([Html("<br>"), f"{role}: {', '.join(filter(None, names))}"])
 
 
 def page(title: str, head: Html, sections: list[Section], made_by: str) -> str:

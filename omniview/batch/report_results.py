@@ -105,6 +105,8 @@ def comparisons(findings: Findings) -> Html:
         "Paired comparisons. Interval: BCa bootstrap over pairs. p: two-sided Wilcoxon signed-rank test; "
         f"Holm: adjusted for all {len(rows)} comparisons. Effect: rank-biserial correlation, positive where "
         f"the first is better. Harmed / helped: pairs whose Dice is lower / higher by more than {HARM:g}."
+        " The interval is about the mean, the test about ranks: a few large changes move one without the "
+        "other."
     )
     return table(head, rows, caption=caption, words=2)
 
