@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from omniview.batch.processes import Processes
+from omniview.errors import OmniViewError
 from tests.batch.otsu import MakeOtsu, a_run, write_set
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes by signals")
@@ -55,6 +56,7 @@ _PARENT = """
 import asyncio, sys
 from pathlib import Path
 from omniview.batch.processes import Processes
+from omniview.errors import OmniViewError
 from tests.batch.otsu import a_run
 
 class Slow(Processes):
@@ -95,3 +97,18 @@ def _alive(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+async def test_workers_that_cannot_start_end_the_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One message instead of a failed row for every case; nothing is counted as done."""
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(OmniViewError, match="No worker process can be started \\(exit status 3\\)"):
+        await a_run(folder, tmp_path / "out", workers=Processes(2)).go()
+    monkeypatch.undo()
+    result = await a_run(folder, tmp_path / "out", resume="yes").go()
+    assert (result.totals.finished, result.totals.failed) == (8, 0)

@@ -1,0 +1,87 @@
+"""`omniview score` as a person types it: refused, resumed, interrupted, and the same rows as from Python."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import omniview
+from omniview.cli import app
+from tests.batch.otsu import write_set
+from tests.networks import write_specialist
+
+
+@pytest.fixture
+def folder(own_home: Path, tmp_path: Path) -> Path:
+    """Four cases, and a tiny network for polyps."""
+    write_specialist(own_home / "models")
+    return write_set(tmp_path / "set", 4)
+
+
+def score(folder: Path, out: Path, *options: str) -> Result:
+    """What the command comes to."""
+    always = ("--task", "polyp", "--omnimodel", "none", "--views", "1")
+    return CliRunner().invoke(app, ["score", str(folder), "--out", str(out), *always, *options])
+
+
+def test_a_run_is_refused_and_resumed(folder: Path, tmp_path: Path) -> None:
+    """A second run ends with status 1 and the next step; --resume, bare or with a value, goes on."""
+    assert score(folder, tmp_path / "out").exit_code == 0
+    again = score(folder, tmp_path / "out")
+    assert again.exit_code == 1
+    assert "--resume" in again.output
+    assert score(folder, tmp_path / "out", "--resume").exit_code == 0
+    (folder / "images" / "case01.png").write_bytes(b"broken")
+    changed = score(folder, tmp_path / "out", "--resume")
+    assert changed.exit_code == 1
+    assert "--resume=anyway" in changed.output
+    mixed = score(folder, tmp_path / "out", "--resume=anyway")
+    assert mixed.exit_code == 1  # a case failed
+    assert "case01: fused: unreadable" in mixed.output
+
+
+def test_all_doors_give_the_same_rows(folder: Path, tmp_path: Path) -> None:
+    """The command line, worker processes and Python write the same table, byte by byte."""
+    assert score(folder, tmp_path / "a").exit_code == 0
+    assert score(folder, tmp_path / "b", "--jobs", "2").exit_code == 0
+    omniview.score(folder, tmp_path / "c", task="polyp", omnimodel="none", views=1)
+    tables = {(tmp_path / name / "cases.csv").read_bytes() for name in "abc"}
+    assert len(tables) == 1
+
+
+def test_what_cannot_be_paired_is_told_first(folder: Path, tmp_path: Path) -> None:
+    """Images without a mask and masks without an image are named with the reason."""
+    (folder / "masks" / "case02.png").rename(folder / "masks" / "other.png")
+    told = score(folder, tmp_path / "out").output
+    assert "not paired: case02.png: no mask has this image's name" in told
+    assert "not paired: other.png: no image has this mask's name" in told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="interrupts by signals")
+def test_ctrl_c_keeps_what_is_finished(own_home: Path, tmp_path: Path) -> None:
+    """An interrupted run writes its tables, says how to go on, and goes on."""
+    write_specialist(own_home / "models")
+    folder, out = write_set(tmp_path / "set", 400), tmp_path / "out"
+    command = [sys.executable, "-m", "omniview", "score", str(folder), "--out", str(out)]
+    options = ["--task", "polyp", "--omnimodel", "none", "--views", "1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, env=environment) as running:
+        deadline = time.monotonic() + 60
+        while not (out / "journal.sqlite").exists() or (out / "journal.sqlite-wal").stat().st_size < 200_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate()
+    assert running.returncode == 130
+    assert b"go on with --resume" in said
+    finished = len((out / "cases.csv").read_text("utf-8").splitlines()) // 2
+    assert 0 < finished < 400
+    assert score(folder, out, "--resume").exit_code == 0
+    assert len((out / "cases.csv").read_text("utf-8").splitlines()) == 801
