@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -62,6 +63,8 @@ def run(
     from omniview.compose import Composer
 
     composer = Composer(settings, consent=consent)
+    # while Qt loads: an import holds up every thread, and so would the window if it came later
+    threading.Thread(target=composer.warm, args=(omnimodel, offline), name="warm", daemon=True).start()
     return start(
         composer,
         paths,

@@ -167,6 +167,18 @@ class Composer:
             chosen.append(self._get(key, "omnimodel", builders[omnimodel]))
         return tuple(chosen)
 
+    def warm(self, omnimodel: str, offline: bool) -> None:
+        """Load what a cloud omnimodel needs, so that its first question holds up no window.
+
+        Blocks for a second: call it in a thread, before a window's loop runs. Opens no connection, and does
+        nothing offline or for omnimodels that run here.
+        """
+        if omnimodel in CLOUDS and not offline:
+            build = partial(self._cloud, omnimodel, offline)
+            chosen = self._get((omnimodel, str(offline)), "omnimodel", build)
+            if isinstance(chosen, CloudSegmenter):
+                chosen.warm()
+
     def listening(self) -> tuple[str, ...]:
         """The omnimodels that can be shown clicks and boxes."""
         return _LISTENING

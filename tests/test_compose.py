@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -211,3 +214,22 @@ async def test_new_settings_change_the_cap_and_not_what_was_spent(
     composer.use(Settings().changed(budget={"session": 1.0}))
     (await budget.reserve("m", Estimate(0.0, 0.4, 0.4))).settle(0.4)
     assert composer.spent().session == pytest.approx(0.8)
+
+
+WARM = """
+import sys
+from omniview.compose import Composer
+from omniview.settings import Settings
+composer = Composer(Settings())
+for omnimodel, offline in (("builtin", False), ("gemini", True), ("none", False)):
+    composer.warm(omnimodel, offline)
+assert "google.genai" not in sys.modules
+composer.warm("gemini", False)
+assert "google.genai" in sys.modules
+"""
+
+
+def test_warming_loads_a_cloud_and_nothing_else(own_home: Path) -> None:
+    """The SDK is loaded for the omnimodel that was chosen, and never offline."""
+    environment = {**os.environ, "GEMINI_API_KEY": "k" * 39}
+    subprocess.run([sys.executable, "-c", WARM], env=environment, check=True)
