@@ -11,7 +11,7 @@ import numpy as np
 from omniview.batch.areas import Agreement, agreement
 from omniview.batch.cohorts import Cohort, cohorts
 from omniview.batch.rows import FAILED, NO_TRUTH, NOT_ASKED, OBSERVER, OK, UNREADABLE
-from omniview.batch.series import ABSENT, Bools, Doubles, Gathered, Series
+from omniview.batch.series import ABSENT, HARM, Bools, Doubles, Gathered, Series
 from omniview.batch.statistics import Difference, Spread, compare_all, holm, spreads
 from omniview.batch.trust import Coverage, Reliability, RiskCoverage, coverage, reliability, risk_coverage
 from omniview.core.metrics import METRICS
@@ -20,8 +20,6 @@ __all__ = ["ALL", "HARM", "TESTED", "Comparison", "Findings", "Group", "ModelSum
 
 ALL = "all"
 """Name of the group that holds every case."""
-HARM = 0.02
-"""A loss of Dice that counts as harm."""
 TESTED = ("dice", "nsd", "hd95")
 """Metrics that models are compared on: an overlap, an outline, and the worst of the outline."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from omniview.analyse import FUSED
 from omniview.batch.columns import NUMBERS
 from omniview.batch.rows import FAILED, OBSERVER, OK, UNREADABLE, Record, Row
-from omniview.batch.series import ABSENT, STATUSES, Doubles, Gathered, Picture, Series
+from omniview.batch.series import ABSENT, HARM, STATUSES, Doubles, Gathered, Picture, Series
 from omniview.core.metrics import METRICS
 from omniview.core.prediction import ROLES
 
@@ -166,9 +166,9 @@ class Gatherer:
         final, specialist = dice[headline], dice.get(ROLES[0])
         self._worst.add(-1.0 if final is None else final, case, picture)
         if headline == FUSED and final is not None and specialist is not None:
-            if final < specialist:
+            if final < specialist - HARM:
                 self._harmed.add(final - specialist, case, picture)
-            elif final > specialist:
+            elif final > specialist + HARM:
                 self._helped.add(specialist - final, case, picture)
 
 

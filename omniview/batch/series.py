@@ -13,7 +13,7 @@ from omniview.analyse import FUSED
 from omniview.batch.rows import FAILED, NO_TRUTH, NOT_ASKED, OK, UNREADABLE
 from omniview.core.metrics import METRICS, worst
 
-__all__ = ["ABSENT", "STATUSES", "Bools", "Doubles", "Gathered", "Picture", "Series"]
+__all__ = ["ABSENT", "HARM", "STATUSES", "Bools", "Doubles", "Gathered", "Picture", "Series"]
 
 Doubles: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -21,6 +21,8 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 STATUSES = (OK, FAILED, NOT_ASKED, NO_TRUTH, UNREADABLE)
 ABSENT = len(STATUSES)
 """Code of a case that has no row in a series."""
+HARM = 0.02
+"""A loss of Dice that counts as harm."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +98,8 @@ class Gathered:
         bins: model to (bins,3) float64: pixels, sum of probabilities, pixels of the truth.
         margins: (n,2) float64: share of the inner mask inside the truth, share of the truth inside the outer.
         worst: cases with the lowest Dice, the lowest first.
-        harmed: cases in which fusion lost most against the specialist.
-        helped: cases in which it gained most.
+        harmed: cases in which fusion lost most against the specialist, more than `HARM`.
+        helped: cases in which it gained most, more than that.
         reasons: (case, model, status, reason) of rows that have no score, the first few hundred.
         spent: currency to sum.
     """

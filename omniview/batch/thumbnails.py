@@ -61,7 +61,7 @@ def thumbnail(case: Case, side: int = SIDE) -> bytes:
         canvas = np.rint(canvas * left).astype(np.uint8)
     for one in lines:
         red, green, blue = LOOKS[one.layer].colour
-        _draw(canvas, one, (blue, green, red), _WIDE.get(one.layer, _WIDTH) if slim >= _NARROW else 2)
+        _draw(canvas, one, (blue, green, red), _WIDE.get(one.layer, _WIDTH) if slim >= _NARROW else 1)
     small = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
     # whole colours for every pixel: else lines of one pixel turn grey
     options = (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)

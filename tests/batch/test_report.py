@@ -149,6 +149,17 @@ def test_thumbnails_of_the_worst_are_inside() -> None:
     assert report_html(find(gathered), {}).count("data:image/jpeg") == 12
 
 
+def test_only_real_losses_and_gains_of_fusion_are_shown() -> None:
+    """A change of Dice by more than 0.02 is worth a picture, the largest first; less is not."""
+    gatherer = Gatherer()
+    for name, fused in (("tiny", 0.49), ("lost", 0.4), ("ruined", 0.1), ("won", 0.9)):
+        rows = [row_of(name, "specialist", 0.5), row_of(name, "fused", fused)]
+        gatherer.add(record_of(name, rows, thumbnail=b"jpeg"))
+    gathered = gatherer.finish()
+    assert [picture.name for picture in gathered.harmed] == ["ruined", "lost"]
+    assert [picture.name for picture in gathered.helped] == ["won"]
+
+
 def test_of_very_many_cases_both_ends_are_listed() -> None:
     """Above two thousand cases the worst and best five hundred are in the table, and it says so."""
     found = find(gathered_of({"fused": [k / (MOST + 100) for k in range(MOST + 100)]}))
