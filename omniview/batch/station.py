@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,10 +32,12 @@ __all__ = ["CLOUD_PLACES", "LOCAL_PLACES", "Station", "perform", "submit"]
 
 T = TypeVar("T")
 
-LOCAL_PLACES = 4
+LOCAL_PLACES = 6
 """Cases that are read, inferred or scored at once: enough to keep the network busy, and a bound on memory."""
 CLOUD_PLACES = 4
 """Questions to an omnimodel at once."""
+_SWITCH_S = 0.001
+"""How long a thread may keep the interpreter while another waits; Python's own 5 ms cost the network 5 %."""
 
 
 class Station:
@@ -50,8 +53,13 @@ class Station:
         self.capacity = LOCAL_PLACES + cloud
         self._local = asyncio.Semaphore(LOCAL_PLACES)
         self._asking = asyncio.Semaphore(cloud)
-        threads = max(2, min(LOCAL_PLACES, os.cpu_count() or 2))
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="case")
+        # apart, so that what the network waits for never queues behind scores that nobody waits for
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="read")
+        scorers = max(1, min(LOCAL_PLACES, (os.cpu_count() or 2) - 1))
+        self._scorers = ThreadPoolExecutor(scorers, thread_name_prefix="score")
+        # between two runs of the network its thread waits for whoever scores to let go of the interpreter
+        self._switch_s = sys.getswitchinterval()
+        sys.setswitchinterval(min(self._switch_s, _SWITCH_S))
 
     async def do(self, work: Work) -> Done:
         """The case's rows; whatever goes wrong with it is in them, and nothing is raised but cancellation."""
@@ -65,7 +73,9 @@ class Station:
 
     async def close(self) -> None:
         """End the threads and close the models; nothing may be at work any more."""
-        await asyncio.to_thread(self._threads.shutdown)
+        for threads in (self._readers, self._scorers):
+            await asyncio.to_thread(threads.shutdown)
+        sys.setswitchinterval(self._switch_s)
         await self._models.close()
 
     async def _done(self, pair: Pair, order: Order) -> Done:
@@ -73,7 +83,7 @@ class Station:
         await place.take()
         try:
             start = perf_counter()
-            ready, truths, bad = await self._in_thread(lambda: _read(pair, self._models, order))
+            ready, truths, bad = await _in(self._readers, lambda: _read(pair, self._models, order))
             read = perf_counter()
 
             outside = {one.role for one in ready.segmenters if asks_outside(one)}
@@ -86,14 +96,15 @@ class Station:
             question = order.question
             case = await analyse(ready.image, ready.task, asked, ask=question.ask, on_update=look)
             analysed = perf_counter()
-            done = await self._in_thread(lambda: done_with(pair, order, case, truths, bad))
+            done = await _in(self._scorers, lambda: done_with(pair, order, case, truths, bad))
         finally:
             place.leave()
         seconds = {"read": read - start, **done.seconds, "score": perf_counter() - analysed}
         return replace(done, seconds=seconds)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+async def _in(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(threads, work)
 
 
 def _read(

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from omniview.batch.station import CLOUD_PLACES, LOCAL_PLACES
 from omniview.core.image import Image
 from omniview.core.metrics import METRICS
 from omniview.core.prediction import Prediction
@@ -221,13 +222,14 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_a_slow_cloud_fills_its_own_places_only(folder: Path, tmp_path: Path) -> None:
-    """While it is silent, it has four questions, and four cases more went through the specialist."""
+    """While it is silent, it has its few questions, and as many cases more as may be at work go on."""
     own, cloud = OtsuSegmenter("own"), Stuck()
     run = a_run(folder, tmp_path / "out", OtsuModels(own, cloud), omnimodel="cloud")
     going = asyncio.create_task(run.go())
-    await until(lambda: len(cloud.asked) == 4 and len(own.asked) == 8)
+    everybody = CLOUD_PLACES + LOCAL_PLACES
+    await until(lambda: len(cloud.asked) == CLOUD_PLACES and len(own.asked) == everybody)
     await asyncio.sleep(0.1)
-    assert (len(cloud.asked), len(own.asked)) == (4, 8)
+    assert (len(cloud.asked), len(own.asked)) == (CLOUD_PLACES, everybody)
     cloud.answers.set()
     result = await going
     assert result.totals.finished == 12
