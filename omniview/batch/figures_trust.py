@@ -71,14 +71,14 @@ def risk_curves(findings: Findings) -> Figure | None:
     if model in found:
         at = axes.at_y(found[model].chance)
         canvas.line(axes.left, at, axes.left + axes.width, at, MUTED, stroke_dasharray="2 3")
-        canvas.text(axes.left + axes.width, at + 14, f"{model}: by chance", anchor="end", colour=MUTED)
     areas = "; ".join(
         f"{name} {one.area:.3f} (n {len(one.risk)}; chance {one.chance:.3f}, best possible {one.best:.3f})"
         for name, one in found.items()
     )
     caption = (
         "Risk and coverage: the error of the rest, if cases with the lowest predicted Dice go to a person "
-        f"(Geifman and El-Yaniv 2017). Area under the curve, less is better: {areas}."
+        f"(Geifman and El-Yaniv 2017). Dotted: {model}, left out at random. Area under the curve, less is "
+        f"better: {areas}."
     )
     return Figure(canvas.svg("Risk and coverage", caption), caption)
 
