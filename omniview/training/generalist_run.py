@@ -58,13 +58,17 @@ class _Files:
 
 
 def train_generalist(
-    by_task: Mapping[str, Sequence[Path]], out: Path, settings: Settings, report: Report
+    folders: Sequence[Path],
+    by_task: Mapping[str, Sequence[Path]],
+    out: Path,
+    settings: Settings,
+    report: Report,
 ) -> Path:
     """Train the two halves, then the click network from them, into ``out``; the path of the card.
 
-    ``by_task`` holds the data folders of each of :data:`omniview.training.generalist.TASKS`. Each training
-    has its own checkpoint, so that a killed run goes on where it was. Raises :class:`InputError` where there
-    is nothing to train on.
+    ``by_task`` holds those of ``folders`` that belong to each of
+    :data:`omniview.training.generalist.TASKS`. Each training has its own checkpoint, so that a killed run
+    goes on where it was. Raises :class:`InputError` where there is nothing to train on.
     """
     examples = {
         task: load(chosen, "train", longest_px=general.LONGEST_PX) for task, chosen in by_task.items()
@@ -77,7 +81,6 @@ def train_generalist(
     assert isinstance(halves.network, general.Generalist)
     clicks = fit_clicks(halves.network, examples, second, out / "generalist-clicks.checkpoint", report)
     files = _export(halves.network, clicks.network, out)
-    folders = [folder for chosen in by_task.values() for folder in chosen]
     digest = data_hash(folders)
     card: dict[str, Any] = {
         "schema": 1,
@@ -98,8 +101,8 @@ def train_generalist(
             "views": {"names": list(general.CLICK_VIEWS)},
         },
         "tasks": {
-            task: _unprompted_fields(task, load(folders, "calibrate"), files, settings.threads)
-            for task, folders in by_task.items()
+            task: _unprompted_fields(task, load(chosen, "calibrate"), files, settings.threads)
+            for task, chosen in by_task.items()
         },
         "training": {
             **training_fields(first, halves, digest),

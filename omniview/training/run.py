@@ -62,7 +62,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     report = progress or _silent
     if task == "generalist":
-        return train_generalist(_by_task(folders), out, chosen, report)
+        return train_generalist(folders, _by_task(folders), out, chosen, report)
     return _train_specialist(RECIPES[task], folders, out, chosen, report)
 
 
