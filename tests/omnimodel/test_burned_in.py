@@ -134,9 +134,9 @@ def test_the_ocr_package_is_never_run(finder: TextFinder, caplog: pytest.LogCapt
 def test_texts_of_real_pictures_are_covered(
     finder: TextFinder, shared: Path, tmp_path: Path, folder: str, name: str
 ) -> None:
-    """Nine in ten of the outlined texts at least; all of them are counted by tests.benchmarks.airlock."""
+    """Four in five of the outlined texts at least; all of them are counted by tests.benchmarks.airlock."""
     airlock = Airlock(tmp_path, offline=False, consent_given=True)
     outcome = outcome_of(shared / "data" / folder, name, outlines()[folder][name], airlock)
     assert not outcome.refused
     covered = [share >= COVERED for _, share in outcome.texts]
-    assert sum(covered) >= 0.9 * len(covered), outcome
+    assert sum(covered) >= 0.8 * len(covered), outcome
