@@ -304,6 +304,8 @@ def steps(arguments: list[str]) -> list[tuple[str, list[str]]]:
     python = str(program(VENV, "python"))
     # pytest-cov measures core/ alone, the part that must be covered whole; a chosen part of the tests cannot
     coverage = ["--cov=omniview.core", "--cov-branch", "--cov-fail-under=100", "--durations=10"]
+    # one process a core; files stay together, since what they share is costly to make
+    coverage += ["--numprocesses=auto", "--dist=loadfile"]
     return [
         ("pip check", [python, "-m", "pip", "check"]),
         ("ruff check", [python, "-m", "ruff", "check", "."]),

@@ -85,3 +85,31 @@ def test_ctrl_c_keeps_what_is_finished(own_home: Path, tmp_path: Path) -> None:
     assert 0 < finished < 400
     assert score(folder, out, "--resume").exit_code == 0
     assert len((out / "cases.csv").read_text("utf-8").splitlines()) == 801
+
+
+def test_a_run_is_compared_with_another(folder: Path, tmp_path: Path) -> None:
+    """--against says what had changed and which cases moved; what is no run is refused in words."""
+    assert score(folder, tmp_path / "a").exit_code == 0
+    (folder / "images" / "case01.png").write_bytes(b"broken")
+    told = score(folder, tmp_path / "b", "--against", str(tmp_path / "a"))
+    assert told.exit_code == 1  # a case failed
+    assert "case01" in told.output
+    assert (tmp_path / "b" / "against.html").exists()
+    assert (tmp_path / "b" / "against.json").exists()
+    none = CliRunner().invoke(
+        app,
+        [
+            "score",
+            str(folder),
+            "--out",
+            str(tmp_path / "c"),
+            "--task",
+            "polyp",
+            "--omnimodel",
+            "none",
+            "--against",
+            str(tmp_path / "nothing"),
+        ],
+    )
+    assert none.exception is not None
+    assert (tmp_path / "c" / "cases.csv").exists()  # what was scored is kept

@@ -69,6 +69,9 @@ def score(
         typer.Option(metavar="always|never|below:DICE|share:PART", help="when a cloud omnimodel is asked"),
     ] = None,
     budget: Budget = None,
+    against: Annotated[
+        Path | None, typer.Option(help="results of another run: say which cases moved, and why")
+    ] = None,
     consent: Consent = False,
 ) -> None:
     """Score a whole folder: cases.csv, summary.json and report.html."""
@@ -117,6 +120,11 @@ def score(
         dice = one["metrics"]["dice"]
         if dice["n"]:
             console.print(f"{name}: mean Dice {dice['mean']:.3f} (n {dice['n']}, failed {one['failed']})")
+    if against is not None:
+        from omniview.batch.against import compare_runs
+
+        for line in compare_runs(out, against).lines():
+            console.print(escape(line))
     raise typer.Exit(1 if result.totals.failed else 0)
 
 
