@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -35,7 +35,8 @@ __all__ = ["BuiltinGeneralist", "Guidance"]
 
 _PLACED = {"letterbox": letterbox, "stretch": stretch}
 _KEPT = 8
-"""Images whose features are kept: going back to one of them costs no second look."""
+"""Images whose features and unprompted answers are kept: going back to one of them costs no second look."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +86,7 @@ class BuiltinGeneralist:
         self._click_views = tuple(View.parse(name) for name in card.clicks.views.names) if card.clicks else ()
         self._networks: _Networks | None = None
         self._seen: OrderedDict[str, Mapping[str, Array]] = OrderedDict()
+        self._unprompted: OrderedDict[str, list[FloatArray]] = OrderedDict()
 
     async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
         """A probability map without any prompt; mean and spread over the views.
@@ -112,6 +114,7 @@ class BuiltinGeneralist:
         """Let go of the networks and of what they remember."""
         self._networks = None
         self._seen.clear()
+        self._unprompted.clear()
 
     def _segment(self, image: Image, task: Task, guidance: Guidance, ticket: Ticket) -> Prediction:
         start = perf_counter()
@@ -177,12 +180,18 @@ class BuiltinGeneralist:
     ) -> tuple[FloatArray, FloatArray]:
         """Mean and spread (1,Y,X) over the views of both halves' answers."""
         pixels, placement = self._placed(rgb)
-        prompts = guidance.maps(placement, self.card.prompt.click_sigma)
-        spec = self.card.tasks[task.name]
-        maps = []
-        for view, features in self._features(networks, pixels, ticket):
-            feeds = {**features, **self._told(view, prompts, task)}
-            maps.append(self._probability(networks.decoder, feeds, view, spec, ticket))
+        picture = hashlib.blake2b(pixels.tobytes(), digest_size=16).hexdigest()
+        key = f"{picture} {task.name}"
+        maps = self._unprompted.get(key) if guidance.empty else None
+        if maps is None:
+            prompts = guidance.maps(placement, self.card.prompt.click_sigma)
+            spec = self.card.tasks[task.name]
+            maps = []
+            for view, features in self._features(networks, pixels, picture, ticket):
+                feeds = {**features, **self._told(view, prompts, task)}
+                maps.append(self._probability(networks.decoder, feeds, view, spec, ticket))
+            if guidance.empty:
+                _keep(self._unprompted, key, maps, _KEPT)
         return _restored(maps, placement)
 
     def _follow(
@@ -240,22 +249,26 @@ class BuiltinGeneralist:
         return view.inverse(temper(raw[0], spec.temperature, spec.threshold))
 
     def _features(
-        self, networks: _Networks, pixels: UInt8Array, ticket: Ticket
+        self, networks: _Networks, pixels: UInt8Array, picture: str, ticket: Ticket
     ) -> Iterable[tuple[View, Mapping[str, Array]]]:
         """What the encoder makes of each view; kept, by the pixels themselves, for the next prompt."""
-        picture = hashlib.blake2b(pixels.tobytes(), digest_size=16).hexdigest()
         (name,) = networks.encoder.inputs
         for view in self._views:
             key = f"{picture} {view.name}"
             if key not in self._seen:
                 ticket.check()
                 feeds = {name: to_nchw(view.apply(pixels[None]), self.card.input)}
-                features = ticket.run(networks.encoder, feeds)
-                self._seen[key] = dict(zip(networks.features, features, strict=True))
-                while len(self._seen) > _KEPT * len(self._views):
-                    self._seen.popitem(last=False)
+                features = dict(zip(networks.features, ticket.run(networks.encoder, feeds), strict=True))
+                _keep(self._seen, key, features, _KEPT * len(self._views))
             self._seen.move_to_end(key)
             yield view, self._seen[key]
+
+
+def _keep(store: OrderedDict[str, T], key: str, value: T, most: int) -> None:
+    """Put `value` last and drop the oldest beyond `most`."""
+    store[key] = value
+    while len(store) > most:
+        store.popitem(last=False)
 
 
 def _restored(maps: Sequence[FloatArray], placement: Placement) -> tuple[FloatArray, FloatArray]:

@@ -174,7 +174,7 @@ async def test_a_click_network_of_another_kind_is_refused(
 
 
 async def test_the_image_is_encoded_once(tmp_path: Path, thread: InferenceThread, image: Image) -> None:
-    """Further prompts and tasks use the kept features; other pixels do not; the memory is bounded."""
+    """Further prompts and tasks use what is kept; other pixels do not; the memory is bounded."""
     model = generalist(tmp_path, thread)
     await model.segment(image, POLYP)
     assert model._networks is not None
@@ -187,8 +187,10 @@ async def test_the_image_is_encoded_once(tmp_path: Path, thread: InferenceThread
         other = await model.segment(Image(np.full((64, 128, 3), 20 * shade, np.uint8)), POLYP)
         assert other.mask.any() == (20 * shade > 127)
     assert len(model._seen) == 16
+    assert len(model._unprompted) == 8
     await model.close()
     assert not model._seen
+    assert not model._unprompted
 
 
 def test_prompts_are_drawn_where_training_draws_them() -> None:
