@@ -191,13 +191,13 @@ class GeneralistCard(_CardFields):
     """One promptable network for several tasks, in two halves, perhaps with a third network for clicks.
 
     Attributes:
-        tasks: per task, in the order of the one-hot input: temperature, threshold, quality; with `clicks`
-            also `prompted`, the same for answers to prompts.
+        tasks: per task, in the order of the one-hot input: temperature, threshold, quality; `prompted`, the
+            same for answers of the click network, where that answers prompts.
         encoder: ONNX file: image (1,3,S,S) -> features.
         decoder: ONNX file: features, prompts (1,4,S,S), task (1,T) -> logits (1,1,S,S).
         prompt: how prompts are drawn: `click_sigma`, pixels of the network's input.
         clicks: the network that answers prompts, `network` and `sha256` of its ONNX file: image (1,3,S,S),
-            prompts (1,4,S,S), task (1,T) -> logits (1,1,S,S), and its `views`. Without it the decoder does.
+            prompts (1,4,S,S), task (1,T) -> logits (1,1,S,S), and its `views`. Otherwise the decoder does.
     """
 
     kind: Literal["generalist"]
@@ -216,9 +216,8 @@ class GeneralistCard(_CardFields):
 
     @model_validator(mode="after")
     def _prompts_answered(self) -> Self:
-        prompted = [name for name, task in self.tasks.items() if task.prompted is not None]
-        if len(prompted) != (len(self.tasks) if self.clicks else 0):
-            raise ValueError("tasks must have prompted, all of them with a click network and none without")
+        if any(task.prompted for task in self.tasks.values()) != (self.clicks is not None):
+            raise ValueError("a click network needs tasks with prompted, and they need a click network")
         return self
 
 

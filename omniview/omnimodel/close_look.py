@@ -85,12 +85,12 @@ def close_window(mask: BoolArray, guidance: Guidance, margin: float) -> Window |
     return Window(int(first[0]), int(first[1]), *(int(n) for n in last - first))
 
 
-def obeyed(probability: FloatArray, guidance: Guidance) -> FloatArray:
+def obeyed(probability: FloatArray, guidance: Guidance, *, whole: bool) -> FloatArray:
     """`probability` (Y,X) with every click's own pixel on the side of the edge that the click says.
 
-    A part of the mask with a negative click and no positive one is taken out whole; otherwise a small disc
-    about the click is settled. Where the network has followed, nothing changes. Clicks beyond the image are
-    left out.
+    A small disc about the click is settled; with `whole` a part of the mask with a negative click and no
+    positive one is taken out altogether (right for lesions, wrong for a tree of vessels). Where the network
+    has followed, nothing changes. Clicks beyond the image are left out.
     """
     Y, X = probability.shape
     positive, negative = (
@@ -102,8 +102,9 @@ def obeyed(probability: FloatArray, guidance: Guidance) -> FloatArray:
         if out[click] > EDGE:
             _, parts = cv2.connectedComponents((out > EDGE).astype(np.uint8), connectivity=4)
             part = parts == parts[click]
-            kept = any(part[other] for other in positive)
-            out = np.where(_disc(out.shape, click) if kept else part, np.minimum(out, EDGE - _CLEAR), out)
+            if not whole or any(part[other] for other in positive):
+                part = _disc(out.shape, click)
+            out = np.where(part, np.minimum(out, EDGE - _CLEAR), out)
     for click in positive:
         if out[click] <= EDGE:
             out = np.where(_disc(out.shape, click), np.maximum(out, EDGE + _CLEAR), out)

@@ -1,9 +1,9 @@
 """The built-in generalist: a second opinion where no cloud may be asked, and a tool that listens to clicks.
 
 One promptable network for all tasks, in two halves: the encoder looks at the image once, the decoder answers
-from what the encoder kept. Prompts go to a third network, where the card has one, which sees image, clicks
-and the mask so far together: first the whole image, then once more close up. It plays the omnimodel's part
-and says so in its name; it is no cloud model.
+from what the encoder kept. Prompts go to a third network, for the tasks that the card says, which sees image,
+clicks and the mask so far together: first the whole image, then once more close up. It plays the omnimodel's
+part and says so in its name; it is no cloud model.
 """
 
 from __future__ import annotations
@@ -126,13 +126,16 @@ class BuiltinGeneralist:
         networks = self._open()
         ticket.check()
         rgb = image.rgb8()
-        if guidance.empty or networks.clicks is None:
+        prompted = self.card.tasks[task.name].prompted
+        if guidance.empty or networks.clicks is None or prompted is None:
             mean, spread = self._decode(networks, rgb, task, guidance, ticket)
         else:
             if guidance.prior is None:
                 unprompted, _ = self._decode(networks, rgb, task, Guidance(), ticket)
                 guidance = replace(guidance, prior=unprompted[0])
-            mean, spread = self._follow(networks.clicks, rgb, task, guidance, ticket)
+            mean, spread = self._follow(networks.clicks, prompted, rgb, task, guidance, ticket)
+        one_thing = prompted is not None and prompted.close is not None
+        mean = obeyed(mean[0], guidance, whole=one_thing)[None]
         table = self.card.tasks[task.name].quality
         judged = None if table is None or not guidance.empty else table.table().judge(mean)
         return Prediction(
@@ -195,37 +198,42 @@ class BuiltinGeneralist:
         return _restored(maps, placement)
 
     def _follow(
-        self, clicks: Session, rgb: UInt8Array, task: Task, guidance: Guidance, ticket: Ticket
+        self,
+        clicks: Session,
+        spec: PromptedSpec,
+        rgb: UInt8Array,
+        task: Task,
+        guidance: Guidance,
+        ticket: Ticket,
     ) -> tuple[FloatArray, FloatArray]:
         """Mean and spread (1,Y,X) of the click network: the whole image, then what it found close up."""
-        mean, spread = self._look(clicks, rgb, task, guidance, ticket)
-        margin = self._followed(task).close
-        window = None if margin is None else close_window(mean[0] > EDGE, guidance, margin)
+        mean, spread = self._look(clicks, spec, rgb, task, guidance, ticket)
+        window = None if spec.close is None else close_window(mean[0] > EDGE, guidance, spec.close)
         if window is not None:
             rows, columns = window.slices
             told = within(guidance, window, mean[0])
-            part = self._look(clicks, rgb[rows, columns], task, told, ticket)
+            part = self._look(clicks, spec, rgb[rows, columns], task, told, ticket)
             mean[:, rows, columns], spread[:, rows, columns] = part
-        return obeyed(mean[0], guidance)[None], spread
+        return mean, spread
 
     def _look(
-        self, clicks: Session, rgb: UInt8Array, task: Task, guidance: Guidance, ticket: Ticket
+        self,
+        clicks: Session,
+        spec: PromptedSpec,
+        rgb: UInt8Array,
+        task: Task,
+        guidance: Guidance,
+        ticket: Ticket,
     ) -> tuple[FloatArray, FloatArray]:
         """Mean and spread (1,Y,X) over the views of the click network's answers to these pixels."""
-        assert self.card.clicks is not None
         pixels, placement = self._placed(rgb)
         prompts = guidance.maps(placement, self.card.prompt.click_sigma)
         maps = []
         for view in self._click_views:
             seen = to_nchw(view.apply(pixels[None]), self.card.input)
             feeds = {"image": seen, **self._told(view, prompts, task)}
-            maps.append(self._probability(clicks, feeds, view, self._followed(task), ticket))
+            maps.append(self._probability(clicks, feeds, view, spec, ticket))
         return _restored(maps, placement)
-
-    def _followed(self, task: Task) -> PromptedSpec:
-        spec = self.card.tasks[task.name].prompted
-        assert spec is not None  # the card sees to it
-        return spec
 
     def _placed(self, rgb: UInt8Array) -> tuple[UInt8Array, Placement]:
         spec = self.card.input

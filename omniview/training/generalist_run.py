@@ -115,10 +115,10 @@ def train_generalist(
     write_card(path, card)
     drafted = read_card(path)
     assert isinstance(drafted, GeneralistCard)
-    for task, fields in card["tasks"].items():
+    for task in general.CLOSE:
         cases = load(by_task[task], "calibrate", longest_px=general.LONGEST_PX)
         answered = asyncio.run(calibrate_clicks(drafted, task, cases, settings.threads))
-        fields["prompted"].update(output_fields(answered))
+        card["tasks"][task]["prompted"].update(output_fields(answered))
     write_card(path, card)
     return path
 
@@ -142,11 +142,10 @@ def _unprompted_fields(task: str, cases: Sequence[Example], files: _Files, threa
     network = _unprompted(files, task, threads)
     spec = InputSpec.model_validate(dict(INPUT))
     measured = calibrate([see(case, spec, general.VIEWS, network, fundus=task == "vessel") for case in cases])
-    return {
-        **output_fields(measured),
-        "quality": quality_fields(measured),
-        "prompted": {**output_fields(Calibration()), "close": general.CLOSE[task]},
-    }
+    fields = {**output_fields(measured), "quality": quality_fields(measured)}
+    if task in general.CLOSE:
+        fields["prompted"] = {**output_fields(Calibration()), "close": general.CLOSE[task]}
+    return fields
 
 
 def _unprompted(files: _Files, task: str, threads: int) -> Network:

@@ -83,7 +83,13 @@ def main(
             tell(asyncio.run(speed(card, next(e for e in examples if 0 < (e.mask > 127).mean() < 0.1))))
         if write:
             kept = [dict(row) for row in card.figures if speed_only and "ms on" not in row["note"]]
-            update(models, card.name, kept + [row.fields(len(card.views.names)) for row in figures])
+            update(models, card.name, kept + [row.fields(_views(card, row)) for row in figures])
+
+
+def _views(card: GeneralistCard, row: Figure) -> int:
+    """How many views the figure's answers were averaged over."""
+    of_clicks = card.clicks is not None and "click" in row.metric + row.note
+    return len(card.clicks.views.names if card.clicks and of_clicks else card.views.names)
 
 
 async def judge(

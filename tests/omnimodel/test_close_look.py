@@ -61,24 +61,26 @@ def test_a_followed_click_changes_nothing() -> None:
     """Where the network did as told, its answer stands to the bit; clicks beyond the image are left out."""
     probability = np.where(disc((60, 60), (30, 30), 10), 0.9, 0.1).astype(np.float32)
     shown = Guidance(((30.0, 30.0), (300.0, 1.0)), ((5.0, 5.0), (-3.0, 5.0)))
-    assert obeyed(probability, shown) is probability
+    assert obeyed(probability, shown, whole=True) is probability
 
 
 def test_a_denied_part_goes_whole() -> None:
     """A negative click takes the part that it lies on, unless a positive one holds it; others stay."""
     two = disc((80, 80), (20, 20), 9) | disc((80, 80), (60, 60), 9)
     probability = np.where(two, 0.9, 0.1).astype(np.float32)
-    out = obeyed(probability, Guidance(negative=((20.0, 20.0),)))
+    out = obeyed(probability, Guidance(negative=((20.0, 20.0),)), whole=True)
     np.testing.assert_array_equal(out > 0.5, disc((80, 80), (60, 60), 9))
-    held = obeyed(probability, Guidance(((26.0, 20.0),), ((14.0, 20.0),))) > 0.5
+    held = obeyed(probability, Guidance(((26.0, 20.0),), ((14.0, 20.0),)), whole=True) > 0.5
     assert held[26, 20]
     assert not held[14, 20]
     assert held[60, 60]
     assert (held != two).sum() < 30
+    spot = obeyed(probability, Guidance(negative=((14.0, 20.0),)), whole=False) > 0.5
+    np.testing.assert_array_equal(spot, held)
 
 
 def test_close_clicks_that_disagree_both_stand() -> None:
     """A positive click's disc does not swallow the negative click beside it."""
-    out = obeyed(np.full((40, 40), 0.1, np.float32), Guidance(((20.0, 20.0),), ((20.0, 21.0),)))
+    out = obeyed(np.full((40, 40), 0.1, np.float32), Guidance(((20.0, 20.0),), ((20.0, 21.0),)), whole=True)
     assert out[20, 20] > 0.5
     assert out[20, 21] < 0.5

@@ -160,6 +160,21 @@ async def test_a_click_is_obeyed_where_the_network_is_deaf(
     assert (mask != (prior > 0.5)).sum() < 60
 
 
+async def test_a_task_may_stay_with_the_decoder(
+    tmp_path: Path, thread: InferenceThread, image: Image
+) -> None:
+    """Where the card has no numbers for its prompted answers, both halves answer, and clicks are obeyed."""
+    tasks = {"polyp": {"prompted": {"close": 1.5}}, "vessel": {}}
+    model = generalist(tmp_path, thread, third=True, tasks=tasks)
+    blank = np.zeros(image.shape, np.float32)
+    told = Guidance(positive=((20.0, 40.0),), prior=blank)
+    mask = (await model.segment_prompted(image, VESSEL, told)).mask[0]
+    dark = image.pixels[..., 0] < 127
+    assert mask[20, 40]
+    assert not (dark & ~mask).any()
+    assert (mask & ~dark).sum() < 0.1 * dark.size
+
+
 async def test_a_click_network_of_another_kind_is_refused(
     tmp_path: Path, thread: InferenceThread, image: Image
 ) -> None:
