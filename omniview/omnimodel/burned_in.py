@@ -6,8 +6,8 @@ reliably. The detector is the text detection network of PP-OCR out of the wheel 
 telemetry. Nothing is read, so nobody's name ever stands in memory as text.
 
 The network was made for documents. Overlays of a few pixels' height are found because pictures are enlarged
-several times, because thin bright strokes are also shown alone (a top-hat), and because too much is rather
-blacked than too little.
+several times, because thin bright strokes are also shown alone (a top-hat) and the picture as a negative, and
+because too much is rather blacked than too little.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ Box: TypeAlias = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, the last two exclusive."""
 
 _ENLARGED = (1.5, 2.0, 3.0)
+_ENLARGED_INVERTED = (2.0,)
 _ENLARGED_AGAIN = (1.75, 2.5)
-"""Scales of the first look and of those after it. Letters of 6 to 30 pixels' height become 15 to 50."""
+"""Scales of the first look, of its negative, and of the looks after it: letters of 6 to 30 pixels' height become
+15 to 50."""
 _LONGEST = 2048
 """Pixels. A larger picture leaves reduced, and what cannot be read at this size is not readable then."""
-_EDGE, _PEAK, _PEAK_AGAIN = 0.3, 0.5, 0.8
+_EDGE, _PEAK, _PEAK_AGAIN = 0.3, 0.5, 0.9
 """Text is where the map is above the first, if it is above the second somewhere; above the third after
 blacking, since corners of black boxes look a little like letters themselves."""
 _UNCLIP = 1.6
@@ -133,18 +135,12 @@ class TextFinder:
             again: the picture was blacked before: look at other scales, and only for what is plainly text.
         """
         found = np.zeros(rgb.shape[:2], np.uint8)
-        pictures, scales, peak = (
-            ((rgb,), _ENLARGED_AGAIN, _PEAK_AGAIN)
-            if again
-            else (
-                (rgb, _strokes(rgb)),
-                _ENLARGED,
-                _PEAK,
-            )
-        )
-        for picture in pictures:
+        looks: list[tuple[Array, Sequence[float]]] = [(rgb, _ENLARGED_AGAIN)]
+        if not again:
+            looks = [(rgb, _ENLARGED), (_strokes(rgb), _ENLARGED), (255 - rgb, _ENLARGED_INVERTED)]
+        for picture, scales in looks:
             for scale in _fitting(scales, max(rgb.shape[:2])):
-                _mark(found, self._map(picture, scale), 1 / scale, peak)
+                _mark(found, self._map(picture, scale), 1 / scale, _PEAK_AGAIN if again else _PEAK)
         return found.astype(np.bool_)
 
     def _blacken(self, rgb: Array) -> Blackened:
@@ -178,8 +174,8 @@ class TextFinder:
 def _fitting(scales: Sequence[float], side: int) -> Iterator[float]:
     """The scales at which a picture of `side` stays below the limit, and the limit itself for large ones."""
     fit = [scale for scale in scales if side * scale <= _LONGEST]
-    if len(fit) < 2:
-        fit = [scale * _LONGEST / side / max(scales) for scale in scales[1:]]
+    if len(fit) < min(2, len(scales)):
+        fit = [scale * _LONGEST / side / max(scales) for scale in scales[-2:]]
     yield from fit
 
 
