@@ -34,8 +34,7 @@ Box: TypeAlias = tuple[int, int, int, int]
 _ENLARGED = (1.5, 2.0, 3.0)
 _ENLARGED_INVERTED = (2.0,)
 _ENLARGED_AGAIN = (1.75, 2.5)
-"""Scales of the first look, of its negative, and of the looks after it: letters of 6 to 30 pixels' height become
-15 to 50."""
+"""Scales of the first look, of its negative, and of later looks: letters of 6 to 30 pixels become 15 to 50."""
 _LONGEST = 2048
 """Pixels. A larger picture leaves reduced, and what cannot be read at this size is not readable then."""
 _EDGE, _PEAK, _PEAK_AGAIN = 0.3, 0.5, 0.9
@@ -51,7 +50,7 @@ _RIM = 6
 _TALLEST = 0.07
 """Of the picture's shorter side. What is larger both ways is texture, or the picture's own frame."""
 _BORDER = 16
-"""Black pixels around the picture while it is looked at: letters that touch its edge would be missed."""
+"""Empty pixels around the picture while it is looked at: letters that touch its edge would be missed."""
 _STROKE = 9
 """Pixels. What is thinner than this is a stroke."""
 _ROUNDS = 3
@@ -135,12 +134,16 @@ class TextFinder:
             again: the picture was blacked before: look at other scales, and only for what is plainly text.
         """
         found = np.zeros(rgb.shape[:2], np.uint8)
-        looks: list[tuple[Array, Sequence[float]]] = [(rgb, _ENLARGED_AGAIN)]
+        looks: list[tuple[Array, Sequence[float], int]] = [(rgb, _ENLARGED_AGAIN, 0)]
         if not again:
-            looks = [(rgb, _ENLARGED), (_strokes(rgb), _ENLARGED), (255 - rgb, _ENLARGED_INVERTED)]
-        for picture, scales in looks:
+            looks = [
+                (rgb, _ENLARGED, 0),
+                (_strokes(rgb), _ENLARGED, 0),
+                (255 - rgb, _ENLARGED_INVERTED, 255),
+            ]
+        for picture, scales, ground in looks:
             for scale in _fitting(scales, max(rgb.shape[:2])):
-                _mark(found, self._map(picture, scale), 1 / scale, _PEAK_AGAIN if again else _PEAK)
+                _mark(found, self._map(picture, scale, ground), 1 / scale, _PEAK_AGAIN if again else _PEAK)
         return found.astype(np.bool_)
 
     def _blacken(self, rgb: Array) -> Blackened:
@@ -156,15 +159,17 @@ class TextFinder:
         pixels.setflags(write=False)
         return Blackened(pixels, _outlines(black), clean)
 
-    def _map(self, rgb: Array, scale: float) -> FloatArray:
-        """Probability of text at `scale`, over the picture and its border."""
+    def _map(self, rgb: Array, scale: float, ground: int) -> FloatArray:
+        """Probability of text at `scale` over the picture, which is framed by `ground` meanwhile."""
         if self._session is None:
             self._session = open_session(self._model, device="cpu", threads=self._threads)
         edge = round(_BORDER * scale)
         height, width = (max(1, round(n * scale)) for n in rgb.shape[:2])
         enlarged = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_CUBIC)
         bottom, right = (-(n + 2 * edge) % 32 + edge for n in (height, width))
-        framed = cv2.copyMakeBorder(enlarged, edge, bottom, edge, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+        framed = cv2.copyMakeBorder(
+            enlarged, edge, bottom, edge, right, cv2.BORDER_CONSTANT, value=(ground,) * 3
+        )
         planes = framed[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1
         (name,) = self._session.inputs
         out = self._session.run({name: planes})[0][0, 0]
