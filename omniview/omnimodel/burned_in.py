@@ -34,7 +34,7 @@ Box: TypeAlias = tuple[int, int, int, int]
 _ENLARGED = (1.5, 2.0, 3.0)
 _ENLARGED_INVERTED = (2.0,)
 _ENLARGED_AGAIN = (1.75, 2.5)
-"""Scales of the first look, of its negative, and of later looks: letters of 6 to 30 pixels become 15 to 50."""
+"""Scales of the first look, of its negative, of later looks: letters of 6 to 30 pixels become 15 to 50."""
 _LONGEST = 2048
 """Pixels. A larger picture leaves reduced, and what cannot be read at this size is not readable then."""
 _EDGE, _PEAK, _PEAK_AGAIN = 0.3, 0.5, 0.9
