@@ -104,6 +104,7 @@ class BatchBox(QDialog):
 
     def _lay_out(self) -> None:
         view = self._view = QTableView()
+        view.setObjectName("cases")
         view.setModel(self._table)
         view.setSortingEnabled(True)
         view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)  # as paired, until a person clicks on a title
@@ -239,7 +240,8 @@ class BatchBox(QDialog):
         what = f"{totals.finished} of {result.total} cases are done"
         failed = f", {totals.failed} of them failed" if totals.failed else ""
         rest = ". Start goes on with the rest." if result.incomplete else "."
-        self._tell(what + failed + rest, Level.WARNING if result.incomplete else Level.GOOD)
+        level = Level.WARNING if result.incomplete or totals.failed else Level.GOOD
+        self._tell(what + failed + rest, level)
 
     def _toggle_pause(self) -> None:
         if self._run is not None:
@@ -284,7 +286,8 @@ def _plan_words(planned: Planned, cost: str) -> str:
     truths = sum(pair.truth is not None for pair in pairs)
     parts = [f"{len(pairs)} images, {truths} with ground truth"]
     if left:
-        parts.append(f"{len(left)} files could not be paired (point here for which)")
+        files = "1 file" if len(left) == 1 else f"{len(left)} files"
+        parts.append(f"{files} could not be paired (point here for which)")
     if cost:
         parts.append(cost)
     return "; ".join(parts) + "."

@@ -73,6 +73,7 @@ class BatchForm(QWidget):
         for row, (title, box, hint, choose) in enumerate(rows):
             self._line(grid, row, title, box, hint, choose)
         line = QHBoxLayout()
+        line.setSpacing(8)
         for title, chooser in (("Tas&k", self._task), ("&Omnimodel", self._omnimodel)):
             label = _label(title, chooser)
             line.addWidget(label)

@@ -145,6 +145,8 @@ class CaseTable(QAbstractTableModel):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return COLUMNS[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(section)
         if role == Qt.ItemDataRole.ToolTipRole and section in _DICE:
             return "Dice against the (first) truth"
         if role == Qt.ItemDataRole.ToolTipRole and section == _PREDICTED:
@@ -163,8 +165,8 @@ class CaseTable(QAbstractTableModel):
             return line.reason or None
         if role == Qt.ItemDataRole.ForegroundRole and column == _STATE and line is not None:
             return QColor(LEVELS[Level.GOOD if line.state == "done" else _weight(line)])
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in (*_DICE, _PREDICTED):
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(column)
         return None
 
     def _arrange(self) -> None:
@@ -214,6 +216,13 @@ class CaseTable(QAbstractTableModel):
         return picture.scaled(
             size, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
         )
+
+
+def _alignment(column: int) -> int:
+    """Numbers to the right, words to the left."""
+    right = column in (*_DICE, _PREDICTED)
+    side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
+    return int(side | Qt.AlignmentFlag.AlignVCenter)
 
 
 def _weight(line: Line) -> Level:
