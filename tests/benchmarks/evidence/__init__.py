@@ -1,0 +1,1 @@
+"""Does fusion earn its name? Every test split, rival rules, hard subsets, and hostile omnimodels."""

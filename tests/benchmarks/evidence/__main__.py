@@ -1,0 +1,106 @@
+"""Gathers the evidence on fusion and writes tables, figures and a summary.
+
+``python -m tests.benchmarks.evidence --data ../shared/data [--out out]``. Test splits alone are reported; the
+calibrate splits serve to calibrate the simulated omnimodel. Predictions are kept under ``out/predictions``,
+so that a second run takes minutes and runs no network.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from omniview.core.fusion import SAFE_DEFAULT
+from omniview.core.task import TASKS
+from omniview.inference.card import Card, GeneralistCard, SpecialistCard, find_cards
+from omniview.omnimodel.outlook import outlook
+from omniview.settings import Settings
+from omniview.training.run import folders_of
+from tests.benchmarks.evidence.experiments import SECOND, Evidence, gather
+from tests.benchmarks.evidence.figures import write_figures
+from tests.benchmarks.evidence.predictions import Answered, answers
+from tests.benchmarks.evidence.report import cases_tables, overall, rules, subset_table
+from tests.benchmarks.evidence.report_simulated import hostile_table, sweep_table
+from tests.benchmarks.evidence.report_trust import asking, trust
+from tests.benchmarks.evidence.scores import OMNIMODEL, SPECIALIST
+from tests.benchmarks.evidence.summary import summary
+from tests.benchmarks.evidence.tables import write, write_csv
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="folder of data folders named TASK_SET")],
+    out: Annotated[Path, typer.Option(help="gets tables and figures, and keeps predictions")] = Path("out"),
+    models: Annotated[Path, typer.Option(help="folder of cards")] = Path("resources/models"),
+    second: Annotated[Path | None, typer.Option(help="folder of specialists of another seed")] = None,
+    task: Annotated[str | None, typer.Option(help="only this task")] = None,
+    limit: Annotated[int | None, typer.Option(help="only so many cases of each set")] = None,
+) -> None:
+    """Measure, and write evidence.md, summary.md, one CSV a table, and figures."""
+    found: list[Evidence] = []
+    for name in TASKS:
+        folders = folders_of(name, sorted(data.iterdir()))
+        cards = _cards(models, name)
+        if not folders or len(cards) < 2 or task not in (None, name):
+            continue
+        more = {} if second is None else _cards(second, name)
+        asked = {**cards, SECOND: more[SPECIALIST]} if SPECIALIST in more else cards
+        typer.echo(f"{name}: {', '.join(asked)}", err=True)
+        cases = _split("test", asked, name, folders, out, limit)
+        calibrate = _split("calibrate", {SPECIALIST: cards[SPECIALIST]}, name, folders, out, limit)
+        found.append(gather(name, cases, calibrate, SAFE_DEFAULT))
+    price, model, times = _price()
+    tables = [
+        overall(found),
+        rules(found),
+        subset_table(found),
+        sweep_table(found),
+        hostile_table(found),
+        asking(found, times, price, model),
+        trust(found),
+    ]
+    write(tables, out)
+    write_csv(cases_tables(found), out / "cases")
+    write_figures(found, out)
+    (out / "summary.md").write_text(summary(found), encoding="utf-8")
+    typer.echo(summary(found))
+
+
+def _split(
+    split: str, models: Mapping[str, Card], task: str, folders: Sequence[Path], out: Path, limit: int | None
+) -> list[Answered]:
+    cache = out / "predictions"
+    return [case for folder in folders for case in answers(models, task, folder, split, cache, limit)]
+
+
+def _cards(folder: Path, task: str) -> dict[str, Card]:
+    found: dict[str, Card] = {}
+    cards = find_cards([folder])
+    if cards.problems:
+        raise cards.problems[0]  # left out in silence, its task would be missing from the evidence
+    for card in cards.cards:
+        if isinstance(card, SpecialistCard) and card.task == task:
+            found[SPECIALIST] = card
+        elif isinstance(card, GeneralistCard) and task in card.tasks:
+            found[OMNIMODEL] = card
+    return found
+
+
+def _price() -> tuple[float | None, str, int]:
+    """What an answer of the usual cloud model costs at most, its name, and how many answers are asked for."""
+    with tempfile.TemporaryDirectory() as home:
+        settings = Settings(omnimodel="gemini")
+        seen = outlook(settings, 1, Path(home))
+    assert seen is not None
+    each = None if seen.most is None else seen.most / settings.answers
+    return each, settings.gemini.model, settings.answers
+
+
+if __name__ == "__main__":
+    import cv2
+
+    cv2.setNumThreads(1)
+    typer.run(main)
