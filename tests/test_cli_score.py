@@ -74,8 +74,10 @@ def test_ctrl_c_keeps_what_is_finished(own_home: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, env=environment) as running:
         deadline = time.monotonic() + 60
-        while not (out / "journal.sqlite").exists() or (out / "journal.sqlite-wal").stat().st_size < 200_000:
+        journal = out / "journal.sqlite-wal"  # where finished cases are written first
+        while not journal.exists() or journal.stat().st_size < 200_000:
             assert time.monotonic() < deadline
+            assert running.poll() is None
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
         _, said = running.communicate()
