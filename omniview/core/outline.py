@@ -66,13 +66,19 @@ def trace(maps: Array, finest: int = _FINE) -> Outline:
     return Outline(points, starts, np.concatenate((low, high), axis=1), breadth)
 
 
-def dashes(points: npt.NDArray[np.float32], dash: float, gap: float) -> list[npt.NDArray[np.float32]]:
+def dashes(
+    points: npt.NDArray[np.float32],
+    dash: float,
+    gap: float,
+    within: tuple[float, float, float, float] | None = None,
+) -> list[npt.NDArray[np.float32]]:
     """A closed contour cut into dashes of constant length.
 
     Args:
         points: (N,2) float32, the first one not repeated at the end.
         dash: length of a dash, in the points' unit.
         gap: between dashes; both are adapted a little, so that whole dashes fill the contour.
+        within: left, top, right, bottom; dashes that begin elsewhere are left out. None: all.
 
     Returns:
         Open polylines; the closed contour alone where it is too short for a dash and a gap.
@@ -87,8 +93,11 @@ def dashes(points: npt.NDArray[np.float32], dash: float, gap: float) -> list[npt
     marks = np.sort(np.concatenate((begins, begins + period * dash / (dash + gap))))
     where = np.union1d(along, marks)
     dense = np.column_stack([np.interp(where, along, ring[:, axis]) for axis in (0, 1)]).astype(np.float32)
-    at = np.searchsorted(where, marks)
-    return [dense[a : b + 1] for a, b in zip(at[::2], at[1::2], strict=True)]
+    ends = np.searchsorted(where, marks).reshape(-1, 2)
+    if within is not None:
+        first = dense[ends[:, 0]]
+        ends = ends[((first >= within[:2]) & (first <= within[2:])).all(axis=1)]
+    return [dense[a : b + 1] for a, b in ends.tolist()]
 
 
 def fixed_point(points: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:

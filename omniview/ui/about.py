@@ -21,7 +21,8 @@ to the extent permitted by law.</p>
 <p>Built on Qt and PyQt6, pyqtgraph, qasync, NumPy, SciPy, OpenCV and ONNX Runtime.</p>"""
 
 _KEYS = (
-    ("1 to 5", "switch a layer; hold to see it alone"),
+    ("1 to 7", "switch a layer; hold to see it alone"),
+    ("N / Shift+N", "next / previous doubtful region"),
     ("Wheel, + and −", "zoom (the wheel: at the cursor)"),
     ("Left drag, arrows", "pan"),
     ("Right drag", "grey window: across for width, up and down for centre"),

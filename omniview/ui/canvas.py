@@ -25,6 +25,7 @@ from omniview.ui.latest import Coalesced
 from omniview.ui.marks import MarksItem, mark_at
 from omniview.ui.overlay import Viewport, paint
 from omniview.ui.prompts import Kind, Mark, Marks
+from omniview.ui.region_mark import RegionItem
 from omniview.ui.session import Snapshot
 from omniview.ui.theme import CANVAS
 from omniview.ui.view import View
@@ -37,6 +38,7 @@ _MARGIN = 0.02  # of the image around a fitted one
 _BEYOND = 0.15  # of the viewport, drawn on each side so that a small pan finds layers there
 _CRISP = 6.0  # device pixels an image pixel from which single pixels are shown as squares
 _STEP = 1.25  # of one zoom command
+_AROUND, _NEAREST = 2.5, 1 / 4  # a region is seen with so much around it, and never nearer than this share
 _WINDOW_STEP = 1 / 400  # of the width, for one pixel of mouse movement
 
 
@@ -130,7 +132,8 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
         self._box = ImageBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0)
         self.setCentralItem(self._box)
         self._picture, self._overlay, self._marks = _PictureItem(), _OverlayItem(), MarksItem()
-        for item in (self._picture, self._overlay, self._marks):
+        self._region = RegionItem()
+        for item in (self._picture, self._overlay, self._region, self._marks):
             self._box.addItem(item, ignoreBounds=True)
         self._frame: Frame | None = None
         self._view = View()
@@ -153,6 +156,11 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
         width = self._box.viewPixelSize()[0]
         return float(self.devicePixelRatioF() / width) if width else 1.0
 
+    @property
+    def outlining(self) -> bool:
+        """Whether a doubtful region is outlined at the moment."""
+        return self._region.showing
+
     def visible_rect(self) -> QRectF:
         """The part of the image that is on screen, in image pixels."""
         return QRectF(self._box.viewRect())
@@ -167,6 +175,11 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
             self._marks.show_band(None)
             cursor = Qt.CursorShape.CrossCursor if new.prompting else Qt.CursorShape.ArrowCursor
             self.viewport().setCursor(cursor)
+        self._apply_frame(old, new)
+        if new.tour is not old.tour or new.case is not old.case:
+            self._lead(old, new)
+
+    def _apply_frame(self, old: Snapshot, new: Snapshot) -> None:
         if new.frame is old.frame and new.view is old.view:
             return
         self._frame, self._view = new.frame, new.view
@@ -187,6 +200,25 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
         self._box.setLimits(minXRange=4, minYRange=4, maxXRange=20 * width + 100, maxYRange=20 * height + 100)
         self._box.setRange(QRectF(0, 0, width, height), padding=_MARGIN)
         self._fitted = True
+
+    def look_at(self, box: tuple[int, int, int, int]) -> None:
+        """Show a box (top, left, bottom, right, in image pixels) and what lies around it."""
+        if self._shape is None:
+            return
+        top, left, bottom, right = box
+        least = _NEAREST * max(self._shape)
+        width, height = (max(_AROUND * length, least) for length in (right - left, bottom - top))
+        seen = self._box.viewRect()  # pixels are square, so what is shown has its shape
+        grown = max(width / seen.width(), height / seen.height())
+        sizes = seen.width() * grown, seen.height() * grown
+        x, y = (
+            _within(middle, size, whole)
+            for middle, size, whole in zip(
+                ((left + right) / 2, (top + bottom) / 2), sizes, self._shape[::-1], strict=True
+            )
+        )
+        self._box.setRange(QRectF(x, y, *sizes), padding=0)
+        self._steered()
 
     def actual_size(self) -> None:
         """One image pixel on one device pixel, around the centre."""
@@ -244,6 +276,15 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
     def keyReleaseEvent(self, ev: Any) -> None:
         """Left to the window."""
         ev.ignore()
+
+    def _lead(self, old: Snapshot, new: Snapshot) -> None:
+        """Go to the doubtful region that is looked at now; one of an older result is outlined no more."""
+        region = new.tour.region if new.tour is not None and new.tour.of(new.case) else None
+        if new.tour is not old.tour and region is not None:
+            self.look_at(region.box)
+            self._region.show_region(region)
+        elif region is None:
+            self._region.show_region(None)
 
     def _steered(self, *_: Any) -> None:
         self._fitted = False
@@ -305,3 +346,10 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type in
         pixels = await asyncio.to_thread(paint, wish.frame, wish.view, wish.port)
         if self._frame is not None and self._frame.picture.shape == wish.frame.picture.shape:
             self._overlay.show_layers(pixels, wish.port.rect())
+
+
+def _within(middle: float, size: float, whole: float) -> float:
+    """Where a view of `size` around `middle` begins, moved so that it shows no more outside than it must."""
+    if size >= whole:
+        return (whole - size) / 2
+    return min(max(middle - size / 2, 0.0), whole - size)

@@ -8,6 +8,7 @@ whatever of the old one still holds.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -16,10 +17,10 @@ import numpy as np
 from PyQt6.QtGui import QImage
 
 from omniview.core.case import Case
-from omniview.core.image import Array, Image, UInt8Array
+from omniview.core.image import Array, BoolArray, Image, UInt8Array
 from omniview.core.outline import Outline, trace
-from omniview.core.prediction import EDGE
-from omniview.ui.view import Layer
+from omniview.core.prediction import EDGE, ROLES
+from omniview.ui.view import LOOKS, Layer
 
 __all__ = [
     "Frame",
@@ -65,14 +66,15 @@ class Frame:
     Attributes:
         picture: the image.
         outlines: contours of the layers that are masks.
-        fills: per layer a pyramid of (Y,X) uint8, 0-255: coverage of a mask, or uncertainty.
+        fills: per layer a pyramid of (Y,X) uint8, 0-255: coverage of a mask, of the band between the margins,
+            or uncertainty; of disagreement (Y,X,2): what the specialist alone marks, and the omnimodel alone.
         sources: the arrays that each layer was made from, to recognise what can be reused.
     """
 
     picture: Picture
     outlines: Mapping[Layer, Outline] = field(default_factory=dict)
     fills: Mapping[Layer, tuple[UInt8Array, ...]] = field(default_factory=dict)
-    sources: Mapping[Layer, Array] = field(default_factory=dict)
+    sources: Mapping[Layer, tuple[Array, ...]] = field(default_factory=dict)
 
     def has(self, layer: Layer) -> bool:
         """Whether there is anything of `layer` to draw."""
@@ -129,28 +131,51 @@ def prepare(case: Case, before: Frame, view_picture: Picture | None = None) -> F
     fills: dict[Layer, tuple[UInt8Array, ...]] = {}
     outlines: dict[Layer, Outline] = {}
     sources = _sources(case)
-    for layer, source in sources.items():
-        if before.sources.get(layer) is source:
+    for layer, arrays in sources.items():
+        known = before.sources.get(layer, ())
+        if len(known) == len(arrays) and all(map(operator.is_, known, arrays)):
             fills[layer] = before.fills[layer]
             if layer in before.outlines:
                 outlines[layer] = before.outlines[layer]
-        elif layer is Layer.UNCERTAINTY:
-            fills[layer] = _pyramid(cv2.convertScaleAbs(_flat(source), alpha=255.0))
         else:
-            mask = source > EDGE
-            fills[layer] = _pyramid(np.where(_flat(mask), np.uint8(255), np.uint8(0)))
-            outlines[layer] = trace(source)
+            fills[layer] = _pyramid(_fill(layer, arrays))
+            if not LOOKS[layer].area:
+                outlines[layer] = trace(arrays[0] if len(arrays) == 1 else np.concatenate(arrays))
     return Frame(view_picture or before.picture, outlines, fills, sources)
 
 
-def _sources(case: Case) -> dict[Layer, Array]:
-    """The array behind each layer that the case has: probabilities or masks (K,Y,X)."""
-    found: dict[Layer, Array] = {Layer(p.role): p.probability for p in case.predictions}
+def _sources(case: Case) -> dict[Layer, tuple[Array, ...]]:
+    """The arrays behind each layer that the case has: probabilities or masks (K,Y,X)."""
+    found: dict[Layer, tuple[Array, ...]] = {Layer(p.role): (p.probability,) for p in case.predictions}
     if case.fusion is not None:
-        found |= {Layer.FUSED: case.fusion.probability, Layer.UNCERTAINTY: case.fusion.uncertainty}
+        found |= {Layer.FUSED: (case.fusion.probability,), Layer.UNCERTAINTY: (case.fusion.uncertainty,)}
+        if case.fusion.margin is not None:
+            found[Layer.MARGIN] = case.fusion.margin
     if case.truth is not None:
-        found[Layer.TRUTH] = case.truth.mask
+        found[Layer.TRUTH] = (case.truth.mask,)
+    if len(case.predictions) > 1:
+        by_role = sorted(case.predictions, key=lambda p: ROLES.index(p.role))
+        found[Layer.DISAGREEMENT] = tuple(p.probability for p in by_role)
     return found
+
+
+def _fill(layer: Layer, arrays: tuple[Array, ...]) -> UInt8Array:
+    """The finest level of a layer's fill."""
+    if layer is Layer.UNCERTAINTY:
+        return np.asarray(cv2.convertScaleAbs(_flat(arrays[0]), alpha=255.0), np.uint8)
+    if layer is Layer.DISAGREEMENT:
+        first, second = (probability > EDGE for probability in arrays)
+        return np.dstack([_coverage(first & ~second), _coverage(second & ~first)])
+    if layer is Layer.MARGIN:
+        inner, outer = arrays
+        return _coverage(outer & ~inner)
+    return _coverage(arrays[0] > EDGE)
+
+
+def _coverage(mask: BoolArray) -> UInt8Array:
+    """(K,Y,X) bool to (Y,X), 255 where there is any label."""
+    flat: UInt8Array = np.where(_flat(mask), np.uint8(255), np.uint8(0))
+    return flat
 
 
 def _flat(maps: Array) -> Array:

@@ -14,7 +14,7 @@ from omniview.ui.view import LOOKS, Layer, Style
 
 __all__ = ["LayerPanel"]
 
-_ROW = 24  # device-independent pixels; the same for a row without a style button
+_ROW = 23  # device-independent pixels; the same for a row without a style button
 _ICON = {Style.CONTOUR: "○", Style.FILL: "●"}
 
 
@@ -55,7 +55,7 @@ class LayerPanel(QWidget):
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(7)
-        grid.setVerticalSpacing(4)
+        grid.setVerticalSpacing(0)
         grid.setColumnStretch(1, 1)
         self._checks: dict[Layer, QCheckBox] = {}
         self._swatches: dict[Layer, Swatch] = {}
@@ -111,7 +111,7 @@ class LayerPanel(QWidget):
         grid.addWidget(swatch, row, 0)
         grid.addWidget(check, row, 1)
         grid.addWidget(key, row, 2)
-        if layer is not Layer.UNCERTAINTY:
+        if not look.area:
             button = QToolButton()
             button.setObjectName("quiet")
             button.setText(_ICON[Style.CONTOUR])

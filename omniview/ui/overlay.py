@@ -13,6 +13,7 @@ from functools import cache
 import cv2
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 from PyQt6.QtCore import QRectF
 
 from omniview.core.image import UInt8Array
@@ -25,7 +26,7 @@ __all__ = ["Viewport", "paint", "uncertainty_colours"]
 
 _CASING = (0, 0, 0, 165)  # premultiplied BGRA of the dark border that lifts a line off any tissue
 _CASING_WIDTH = 1.0  # on each side, device-independent pixels
-_DASH, _GAP = 7.0, 6.0  # device-independent pixels
+_HATCH = 8  # from one hatching line to the next along a row, device-independent pixels
 _NARROW, _SLIM = 8.0, 0.75  # below this breadth, in device-independent pixels, lines are this much thinner
 _FILL = 0.4  # opacity of a fill relative to a contour's: the tissue must stay readable
 
@@ -64,6 +65,8 @@ def paint(frame: Frame, view: View, port: Viewport) -> UInt8Array:
     canvas = np.zeros((port.height, port.width, 4), np.uint8)
     if view.visible(Layer.UNCERTAINTY) and frame.has(Layer.UNCERTAINTY):
         _over(canvas, _tint(frame, Layer.UNCERTAINTY, port, view.layers[Layer.UNCERTAINTY].opacity))
+    if view.visible(Layer.DISAGREEMENT) and frame.has(Layer.DISAGREEMENT):
+        _over(canvas, _hatched(frame, port, view.layers[Layer.DISAGREEMENT].opacity))
     outlined: list[Layer] = []
     for layer in ORDER:
         if view.visible(layer) and frame.has(layer):
@@ -73,10 +76,11 @@ def paint(frame: Frame, view: View, port: Viewport) -> UInt8Array:
             else:
                 outlined.append(layer)
     # on vessels, a few screen pixels wide, bold lines would hide what they outline
-    breadth = min((frame.outlines[layer].breadth for layer in outlined), default=0.0)
+    breadths = (frame.outlines[layer].breadth for layer in outlined if len(frame.outlines[layer].points))
+    breadth = min(breadths, default=0.0)
     slim = _SLIM if breadth * port.scale < _NARROW * port.ratio else 1.0
     unit = port.ratio * slim
-    lines = {layer: _lines(frame.outlines[layer], port, LOOKS[layer].dashed) for layer in outlined}
+    lines = {layer: _lines(frame.outlines[layer], port, LOOKS[layer].dash) for layer in outlined}
     for layer in outlined:
         casing = tuple(c * view.layers[layer].opacity for c in _CASING)
         width = LOOKS[layer].width + 2 * _CASING_WIDTH
@@ -115,7 +119,56 @@ def _table(layer: Layer, opacity: float) -> npt.NDArray[np.uint8]:
 
 def _tint(frame: Frame, layer: Layer, port: Viewport, opacity: float) -> UInt8Array:
     """A layer's fill seen through the viewport: (height,width,4) premultiplied BGRA."""
-    levels = frame.fills[layer]
+    seen = _seen(frame.fills[layer], port)
+    table = np.ascontiguousarray(_table(layer, opacity)).view(np.uint32)[:, 0]
+    colours: UInt8Array = table[seen].view(np.uint8).reshape(port.height, port.width, 4)
+    return colours
+
+
+def _hatched(frame: Frame, port: Viewport, opacity: float) -> UInt8Array:
+    """What only one model marks, hatched: rising lines for the specialist, falling for the omnimodel.
+
+    The lines have the models' colours and the image's place, so that they do not swim while it is panned.
+
+    Returns:
+        (height,width,4) uint8, premultiplied BGRA.
+    """
+    seen = _seen(frame.fills[Layer.DISAGREEMENT], port) > 127
+    drawn = np.zeros((port.height, port.width), np.uint32)
+    period = round(_HATCH * port.ratio)
+    across, down = round(port.x * port.scale), round(port.y * port.scale)
+    for side, layer in enumerate((Layer.SPECIALIST, Layer.OMNIMODEL)):
+        inside = np.ascontiguousarray(seen[..., side])
+        left, top, width, height = cv2.boundingRect(inside.view(np.uint8))
+        if not width:
+            continue
+        box = np.s_[top : top + height, left : left + width]
+        row = np.tile(_hatching(layer, period, opacity), (width + height) // period + 2)
+        # each row is the one above, moved by a pixel: a view of one long row is the whole pattern
+        phase = (across + left + down + top) if side == 0 else (across + left - down - top - height + 1)
+        pattern = sliding_window_view(row[phase % period :], width)[:height]
+        np.copyto(drawn[box], pattern if side == 0 else pattern[::-1], where=inside[box])
+    colours: UInt8Array = drawn.view(np.uint8).reshape(port.height, port.width, 4)
+    return colours
+
+
+@cache
+def _hatching(layer: Layer, period: int, opacity: float) -> npt.NDArray[np.uint32]:
+    """One period of a hatching across its lines, premultiplied BGRA: line, casing, then a light tint."""
+    red, green, blue = LOOKS[layer].colour
+    # from the middle of the line, in shares of the period; a pixel's alpha falls off over one pixel
+    apart = np.abs((np.arange(period) + 0.5) / period - 0.5)
+    soft = 1.0 / period
+    line = np.clip((0.16 - apart) / soft + 0.5, 0.0, 1.0)
+    dark = np.clip((0.30 - apart) / soft + 0.5, 0.0, 1.0) * (1.0 - line) * (_CASING[3] / 255)
+    tint = (1.0 - line) * (1.0 - dark) * 0.10
+    bright = (line + tint)[:, None] * np.array([blue, green, red])
+    pixels = np.column_stack((bright, (line + dark + tint) * 255)) * opacity
+    return np.rint(pixels).astype(np.uint8).view(np.uint32)[:, 0]
+
+
+def _seen(levels: tuple[UInt8Array, ...], port: Viewport) -> UInt8Array:
+    """A pyramid seen through the viewport: (height,width) uint8, or with channels."""
     whole = levels[0].shape[1]
     wanted = whole * port.scale
     values = next((one for one in reversed(levels) if one.shape[1] >= wanted), levels[0])
@@ -124,10 +177,7 @@ def _tint(frame: Frame, layer: Layer, port: Viewport, opacity: float) -> UInt8Ar
     origin = np.array([port.x, port.y]) * part - 0.5 + 0.5 * part / port.scale
     inverse = np.array([[part[0] / port.scale, 0, origin[0]], [0, part[1] / port.scale, origin[1]]])
     flags = (cv2.INTER_LINEAR if port.scale < 6 else cv2.INTER_NEAREST) | cv2.WARP_INVERSE_MAP
-    seen = cv2.warpAffine(values, inverse, (port.width, port.height), flags=flags)
-    table = np.ascontiguousarray(_table(layer, opacity)).view(np.uint32)[:, 0]
-    colours: UInt8Array = table[seen].view(np.uint8).reshape(port.height, port.width, 4)
-    return colours
+    return np.asarray(cv2.warpAffine(values, inverse, (port.width, port.height), flags=flags), np.uint8)
 
 
 def _over(canvas: UInt8Array, above: UInt8Array) -> None:
@@ -139,17 +189,21 @@ def _over(canvas: UInt8Array, above: UInt8Array) -> None:
         canvas[:] = above
 
 
-def _lines(outline: Outline, port: Viewport, dashed: bool) -> list[npt.NDArray[np.int32]]:
+def _lines(outline: Outline, port: Viewport, dash: tuple[float, float] | None) -> list[npt.NDArray[np.int32]]:
     """The contours that touch the viewport, as OpenCV's fixed-point polylines."""
     left, top, right, bottom = port.rect().getCoords()
     boxes = outline.boxes
     near = (boxes[:, 2] >= left) & (boxes[:, 0] <= right) & (boxes[:, 3] >= top) & (boxes[:, 1] <= bottom)
     points = (outline.points - np.array([port.x, port.y], np.float32)) * np.float32(port.scale) - 0.5
     pieces = [points[outline.starts[m] : outline.starts[m + 1]] for m in np.flatnonzero(near)]
-    if dashed:
-        dash, gap = _DASH * port.ratio, _GAP * port.ratio
-        pieces = [part for piece in pieces for part in dashes(piece, dash, gap)]
-    return [fixed_point(piece) for piece in pieces]
+    if dash is not None:
+        on, off = (length * port.ratio for length in dash)
+        around = (-on, -on, port.width + on, port.height + on)
+        pieces = [part for piece in pieces for part in dashes(piece, on, off, around)]
+    if not pieces:
+        return []
+    # dots are many: one conversion for all of them
+    return np.split(fixed_point(np.concatenate(pieces)), np.cumsum([len(piece) for piece in pieces])[:-1])
 
 
 def _stroke(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
-from PyQt6.QtWidgets import QFrame, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 __all__ = ["Elided", "heading", "rule", "side"]
 
@@ -23,8 +23,8 @@ def rule() -> QFrame:
     return line
 
 
-def side(*panels: QWidget) -> QWidget:
-    """A column of panels with rules between them."""
+def side(*panels: QWidget) -> QScrollArea:
+    """A column of panels with rules between them, which scrolls where the window is too low for it."""
     column = QWidget()
     column.setObjectName("side")
     layout = QVBoxLayout(column)
@@ -35,7 +35,12 @@ def side(*panels: QWidget) -> QWidget:
             layout.addWidget(rule())
         layout.addWidget(panel)
     layout.addStretch(1)
-    return column
+    scroll = QScrollArea()
+    scroll.setWidget(column)
+    scroll.setWidgetResizable(True)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return scroll
 
 
 class Elided(QLabel):

@@ -7,7 +7,8 @@ from PyQt6.QtGui import QColor, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
 from omniview.core.case import Case
-from omniview.core.prediction import Quality
+from omniview.core.fusion import Fusion
+from omniview.core.prediction import Prediction, Quality
 from omniview.ui.panel import heading
 from omniview.ui.session import Snapshot
 from omniview.ui.theme import EDGE, MUTED, TEXT
@@ -28,11 +29,13 @@ class _Bar(QWidget):
         self.setFixedHeight(20)
         self.show_quality(None)
 
-    def show_quality(self, quality: Quality | None) -> None:
-        self._quality = quality
+    def show_quality(self, quality: Quality | None, there: bool = False) -> None:
+        """Show a predicted Dice, or that a mask which is `there` has none, or that there is no mask."""
+        self._quality, self._there = quality, there
         title = LOOKS[self._layer].title
+        missing = "n/a: its Dice is not predicted." if there else "no mask."
         self.setToolTip(
-            f"{title}: no prediction of quality."
+            f"{title}: {missing}"
             if quality is None
             else f"{title}: Dice is predicted as {quality.value:.2f}; for 90 % of similar images it lies "
             f"between {quality.low:.2f} and {quality.high:.2f}."
@@ -54,7 +57,8 @@ class _Bar(QWidget):
         painter.drawRoundedRect(track, 2, 2)
         if self._quality is None:
             painter.setPen(QColor(MUTED))
-            painter.drawText(area, middle | Qt.AlignmentFlag.AlignRight, "–")
+            text = "n/a" if self._there else "–"
+            painter.drawText(area, middle | Qt.AlignmentFlag.AlignRight, text)
         else:
             self._paint_quality(painter, area, track, colour, self._quality)
         painter.end()
@@ -98,12 +102,15 @@ class QualityPanel(QWidget):
         """Show the case's predicted qualities."""
         if new.case is not old.case:
             for layer, bar in self._bars.items():
-                bar.show_quality(_quality(new.case, layer))
+                mask = _mask(new.case, layer)
+                bar.show_quality(None if mask is None else mask.quality, mask is not None)
+
+    def texts(self) -> dict[Layer, str]:
+        """What each bar says in words."""
+        return {layer: bar.toolTip() for layer, bar in self._bars.items()}
 
 
-def _quality(case: Case | None, layer: Layer) -> Quality | None:
-    if case is None:
-        return None
-    if layer is Layer.FUSED:
-        return None if case.fusion is None else case.fusion.quality
-    return next((p.quality for p in case.predictions if p.role == layer.value), None)
+def _mask(case: Case | None, layer: Layer) -> Prediction | Fusion | None:
+    if case is None or layer is Layer.FUSED:
+        return None if case is None else case.fusion
+    return next((p for p in case.predictions if p.role == layer.value), None)

@@ -23,6 +23,7 @@ from omniview.ui.view import LOOKS, Layer
 
 __all__ = ["ScorePanel"]
 
+_ROW = 20  # device-independent pixels
 _MASKS = (("specialist", Layer.SPECIALIST), ("omnimodel", Layer.OMNIMODEL), (FUSED, Layer.FUSED))
 _MEASURES = (
     ("dice", "Dice", True, "Overlap: twice the common area over the sum of both areas. 1 is perfect."),
@@ -61,7 +62,8 @@ class ScorePanel(QWidget):
         across.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         across.setHighlightSections(False)
         down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        down.setDefaultSectionSize(22)
+        down.setMinimumSectionSize(_ROW)
+        down.setDefaultSectionSize(_ROW)
         down.setFixedWidth(64)
         table.setCornerButtonEnabled(False)
         for column, (_, layer) in enumerate(_MASKS):
@@ -78,7 +80,7 @@ class ScorePanel(QWidget):
                 item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
                 item.setForeground(QColor(MUTED))
                 table.setItem(row, column, item)
-        table.setFixedHeight(22 * len(_MEASURES) + 28)
+        table.setFixedHeight(_ROW * len(_MEASURES) + 26)
         self._table = table
         self._against = Elided(Qt.TextElideMode.ElideMiddle)
         self._against.setObjectName("muted")

@@ -18,6 +18,7 @@ from omniview.batch.one import AUTO
 from omniview.core.case import Case, Truth
 from omniview.core.image import Image
 from omniview.core.task import Task
+from omniview.ui.doubts import Tour
 from omniview.ui.frame import Frame
 from omniview.ui.messages import Notice
 from omniview.ui.prompts import Prompts
@@ -107,6 +108,7 @@ class Snapshot:
         prompting: whether clicks on the image are shown to the omnimodel.
         prompts: what it was shown of this image.
         asking: whether it is working on an answer to them.
+        tour: where the person is among the doubtful regions, or None; it may be of an older result.
         spent: what omnimodels have cost in this session, in US dollars.
         recent: complete cases of late, newest last, so that going back to one does not ask again.
     """
@@ -130,6 +132,7 @@ class Snapshot:
     prompting: bool = False
     prompts: Prompts = field(default_factory=Prompts)
     asking: bool = False
+    tour: Tour | None = None
     spent: float = 0.0
     recent: tuple[tuple[Question, Case], ...] = ()
 

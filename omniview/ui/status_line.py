@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel
 
 from omniview.core.case import Case
 from omniview.core.image import Image
 from omniview.core.prediction import ROLES
-from omniview.ui.messages import DISCLAIMER, ran, shown
+from omniview.ui.messages import DISCLAIMER, number, ran, shown
 from omniview.ui.panel import Elided
 from omniview.ui.session import Snapshot, Stage
 
 __all__ = ["Reading", "ReadoutBar", "StatusLine", "read_at"]
+
+_SIDE = 12  # device-independent pixels left and right of the read-out
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +47,31 @@ class Reading:
     label: str = ""
 
     def text(self) -> str:
-        """The read-out: `x 512  y 300   p 0.93 / 0.71 → 0.90 (omnimodel 22 %)`."""
+        """The read-out: `x 512  y 300   [9]   p 0.93 / 0.71 → 0.90 (omnimodel 22 %)   uncertainty 0.47`."""
         where = f"x {self.x}  y {self.y}   [{' '.join(f'{v:g}' for v in self.pixel)}]"
         if self.fused is None:
             return where
-        first, second = (_part(p) for p in (self.specialist, self.omnimodel))
+        first, second, fused, unsure = (number(v, 2) for v in self._maps())
         label = f"{self.label}: " if self.label else ""
-        share = "" if self.weight is None else f" (omnimodel {self.weight:.0%})".replace("%", " %")
-        unsure = "" if self.uncertainty is None else f"   uncertainty {self.uncertainty:.2f}"
-        return f"{where}   {label}p {first} / {second} → {self.fused:.2f}{share}{unsure}"
+        return f"{where}   {label}p {first} / {second} → {fused} ({self._share()})   uncertainty {unsure}"
+
+    def explained(self) -> str:
+        """The same, a line for each value with its name; empty before there is a mask."""
+        if self.fused is None:
+            return ""
+        names = ("Specialist", "Omnimodel", "Fused", "Uncertainty of the fused mask")
+        label = f" of {self.label}" if self.label else ""
+        lines = [f"Probability{label} at x {self.x}, y {self.y}"]
+        lines += [f"{name}: {number(value, 2)}" for name, value in zip(names, self._maps(), strict=True)]
+        return "\n".join((*lines, f"Weight: {self._share()}"))
+
+    def _maps(self) -> tuple[float | None, ...]:
+        return self.specialist, self.omnimodel, self.fused, self.uncertainty
+
+    def _share(self) -> str:
+        if self.weight is None or self.omnimodel is None:
+            return "omnimodel n/a"
+        return f"omnimodel {100 * self.weight:.0f} %"
 
 
 def read_at(image: Image, case: Case | None, x: int, y: int) -> Reading:
@@ -89,18 +108,18 @@ class ReadoutBar(QFrame):
         self._zoom, self._now = 1.0, Snapshot()
         self._position: tuple[int, int] | None = None
         line = QHBoxLayout(self)
-        line.setContentsMargins(12, 4, 12, 4)
+        line.setContentsMargins(_SIDE, 4, _SIDE, 4)
         line.addWidget(self._values, 1)
         line.addWidget(self._size)
 
     def apply(self, old: Snapshot, new: Snapshot) -> None:
         """Show the image's size."""
         self._now = new
-        if new.image is not old.image:
+        if new.image is not old.image or new.tour is not old.tour:
             self.show_values(None)
         elif new.case is not old.case:
             self.show_values(self._position)
-        if new.image is not old.image or new.view.window != old.view.window:
+        if new.view.window != old.view.window:
             self._show_size()
 
     def show_zoom(self, scale: float) -> None:
@@ -109,7 +128,7 @@ class ReadoutBar(QFrame):
         self._show_size()
 
     def show_values(self, position: tuple[int, int] | None) -> None:
-        """Show what lies at (x,y), or nothing."""
+        """Show what lies at (x,y); else which doubtful region is looked at, if one is."""
         self._position = position
         image = self._now.image
         # the image may have changed since the cursor was there
@@ -119,15 +138,24 @@ class ReadoutBar(QFrame):
             or position[1] >= image.shape[0]
             or position[0] >= image.shape[1]
         ):
-            self._values.show_text("")
+            tour = self._now.tour
+            self._values.show_text(tour.text() if tour is not None and tour.of(self._now.case) else "")
         else:
-            self._values.show_text(read_at(image, self._now.case, *position).text())
+            reading = read_at(image, self._now.case, *position)
+            self._values.show_text(reading.text(), reading.explained())
+        self._show_size()
 
     def text(self) -> str:
         """What is shown of the pixel."""
         return self._values.text()
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Say as much of the image as there is room for."""
+        super().resizeEvent(event)
+        self._show_size()
+
     def _show_size(self) -> None:
+        """Size and zoom; beside long values only what there is room for, the zoom always."""
         image = self._now.image
         if image is None:
             self._size.setText("")
@@ -139,7 +167,13 @@ class ReadoutBar(QFrame):
             parts.append(f"{image.spacing_mm[0]:.3g} × {image.spacing_mm[1]:.3g} mm/px")
         if self._now.view.window is not None:
             parts.append("window {:g} / {:g}".format(*(round(v, 1) for v in self._now.view.window)))
-        self._size.setText("   ".join((*parts, f"{self._zoom:.0%}".replace("%", " %"))))
+        parts.append(f"{100 * self._zoom:.0f} %")
+        metrics = self._size.fontMetrics()
+        room = self.width() - 3 * _SIDE - self._values.fontMetrics().horizontalAdvance(self._values.text())
+        self._size.setToolTip("   ".join(parts))
+        while len(parts) > 1 and metrics.horizontalAdvance("   ".join(parts)) > room:
+            del parts[min(1, len(parts) - 2)]  # the size of the image goes last
+        self._size.setText("   ".join(parts))
 
 
 class StatusLine(QFrame):
@@ -194,7 +228,3 @@ def _status(now: Snapshot) -> str:
     if now.spent:
         parts.append(f"this session: {now.spent:.4f} USD")
     return "     ".join(parts)
-
-
-def _part(probability: float | None) -> str:
-    return "–" if probability is None else f"{probability:.2f}"

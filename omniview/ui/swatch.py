@@ -12,6 +12,9 @@ from omniview.ui.view import LOOKS, Layer, Style
 
 __all__ = ["Swatch", "draw_mark", "uncertainty_gradient"]
 
+_SHORTER = 0.75  # dashes than on the canvas, so that some of them fit
+_BETWEEN = 5.5  # hatching lines, device-independent pixels
+
 
 def uncertainty_gradient(rect: QRectF) -> QLinearGradient:
     """The uncertainty map's colours from certain (left) to a coin toss (right), as over a dark image."""
@@ -22,6 +25,20 @@ def uncertainty_gradient(rect: QRectF) -> QLinearGradient:
     return gradient
 
 
+def _hatch(painter: QPainter, rect: QRectF, colour: QColor, slope: int) -> None:
+    """Diagonal lines, `slope` 1 for falling and -1 for rising ones, as on the canvas."""
+    painter.save()
+    painter.setClipRect(rect)
+    painter.setPen(QPen(colour, 1.8))
+    reach = rect.height()
+    across = rect.left() - reach
+    while across < rect.right() + reach:
+        ends = (rect.top(), rect.bottom()) if slope > 0 else (rect.bottom(), rect.top())
+        painter.drawLine(QPointF(across, ends[0]), QPointF(across + reach, ends[1]))
+        across += _BETWEEN
+    painter.restore()
+
+
 def draw_mark(painter: QPainter, rect: QRectF, layer: Layer, style: Style) -> None:
     """Paint the mark of `layer` into `rect`."""
     look = LOOKS[layer]
@@ -29,6 +46,12 @@ def draw_mark(painter: QPainter, rect: QRectF, layer: Layer, style: Style) -> No
     if layer is Layer.UNCERTAINTY:
         painter.fillRect(rect, QColor(CANVAS))
         painter.fillRect(rect, uncertainty_gradient(rect))
+        return
+    if layer is Layer.DISAGREEMENT:
+        painter.fillRect(rect, QColor(CANVAS))
+        half = rect.width() / 2
+        _hatch(painter, rect.adjusted(0, 0, -half, 0), QColor(*LOOKS[Layer.SPECIALIST].colour), -1)
+        _hatch(painter, rect.adjusted(half, 0, 0, 0), QColor(*LOOKS[Layer.OMNIMODEL].colour), 1)
         return
     colour = QColor(*look.colour)
     middle = rect.center().y()
@@ -42,8 +65,8 @@ def draw_mark(painter: QPainter, rect: QRectF, layer: Layer, style: Style) -> No
     painter.drawLine(left, right)
     line = QPen(colour, look.width + 0.6)
     line.setCapStyle(Qt.PenCapStyle.FlatCap)
-    if look.dashed:
-        line.setDashPattern([3.0, 1.8])
+    if look.dash is not None:
+        line.setDashPattern([_SHORTER * length / line.widthF() for length in look.dash])  # in widths, says Qt
     painter.setPen(line)
     painter.drawLine(left, right)
 

@@ -37,10 +37,13 @@ class LayerView:
 
 
 def _start() -> Mapping[Layer, LayerView]:
-    uncertain = LayerView(style=Style.FILL, opacity=0.6)
-    return MappingProxyType(
-        {layer: uncertain if layer is Layer.UNCERTAINTY else LayerView() for layer in Layer}
-    )
+    special = {
+        Layer.UNCERTAINTY: LayerView(style=Style.FILL, opacity=0.6),
+        # on call: what is always there hides the tissue that it is about
+        Layer.MARGIN: LayerView(shown=False),
+        Layer.DISAGREEMENT: LayerView(shown=False, style=Style.FILL),
+    }
+    return MappingProxyType({layer: special.get(layer, LayerView()) for layer in Layer})
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from omniview.ui.score_panel import ScorePanel
 from omniview.ui.session import Entry, Session, Snapshot
 from omniview.ui.settings_dialog import SettingsDesk
 from omniview.ui.status_line import ReadoutBar, StatusLine
+from omniview.ui.touring import Touring
 from omniview.ui.view import Layer
 from omniview.ui.workflow import Workflow
 
@@ -78,6 +79,7 @@ class Window(QMainWindow):
         self._consents = Consents(self, session, permission, self.workflow.analyse_again)
         self.settings = SettingsDesk(self, session, preferences, self.workflow.analyse_again)
         self.batches = Batches(self, session, models, scorer, self.workflow.open)
+        self.touring = Touring(session, self._complain)
         self.canvas = Canvas()
         self.cases, self.choosers = CaseList(), Choosers(models.tasks(), models.omnimodels())
         self.layers, self.scores = LayerPanel(), ScorePanel()
@@ -114,14 +116,14 @@ class Window(QMainWindow):
 
     async def settle(self) -> None:
         """Wait until all that was asked for is on screen."""
-        for part in (self._opening, self._consents, self.settings, self.batches):
+        for part in (self._opening, self._consents, self.settings, self.batches, self.touring):
             await part.settle()
         await self.workflow.settle()
         await self.canvas.settle()
 
     async def rest(self) -> None:
         """Stop all work; the window may be deleted afterwards."""
-        for part in (self._opening, self._consents, self.settings, self.batches):
+        for part in (self._opening, self._consents, self.settings, self.batches, self.touring):
             await part.close()
         await self.workflow.close()
         await self.canvas.close_down()
@@ -223,6 +225,8 @@ class Window(QMainWindow):
             "actual": self.canvas.actual_size,
             "zoom_in": self.canvas.zoom,
             "zoom_out": lambda: self.canvas.zoom(0.8),
+            "next_doubt": lambda: self.touring.step(1),
+            "previous_doubt": lambda: self.touring.step(-1),
             "reset_window": lambda: flow.windowing.change(None),
             "stretch_window": flow.windowing.stretch,
             "legend": self._toggle_legend,

@@ -327,7 +327,7 @@ class Workflow:
 
 def _fresh(image: Image, shown: Picture) -> dict[str, Any]:
     """What changes in the session when another image comes on screen."""
-    return {"image": image, "frame": Frame(shown), "case": None}
+    return {"image": image, "frame": Frame(shown), "case": None, "tour": None}
 
 
 def _fitting(truth: Truth | None, task: Task) -> Truth | None:

@@ -48,6 +48,17 @@ def test_dashes_fill_the_contour_evenly() -> None:
     assert len(pieces) == 10
 
 
+def test_dashes_out_of_sight_are_left_out() -> None:
+    """Only those that begin within the given edges are returned, and they are the same ones."""
+    square = np.array([[0, 0], [30, 0], [30, 30], [0, 30]], np.float32)
+    every = dashes(square, 7.0, 5.0)
+    seen = dashes(square, 7.0, 5.0, within=(20.0, -1.0, 31.0, 31.0))
+    expected = [piece for piece in every if piece[0, 0] >= 20.0]
+    assert 0 < len(seen) < len(every)
+    for one, other in zip(seen, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_a_short_contour_is_one_dash() -> None:
     """What is shorter than a dash and a gap is drawn whole, and closed."""
     (whole,) = dashes(np.array([[0, 0], [1, 0], [1, 1]], np.float32), 7.0, 5.0)

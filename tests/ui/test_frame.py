@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,12 @@ from PyQt6.QtGui import QImage
 
 from omniview.analyse import analyse
 from omniview.core.case import Case, Truth
+from omniview.core.fusion import Calibration, fuse
 from omniview.core.image import Image
+from omniview.core.outline import trace
+from omniview.core.prediction import Prediction
 from omniview.core.task import TASKS
+from omniview.core.trust import Margin
 from omniview.ui.frame import Frame, picture, prepare, whole_window
 from omniview.ui.view import Layer
 from tests.fakes import OtsuSegmenter
@@ -69,10 +74,15 @@ def test_quick_picture_of_a_wide_range_has_the_same_greys() -> None:
 
 
 def test_frame_holds_every_layer_of_the_case() -> None:
-    """With one model and a truth, there is everything but the omnimodel."""
+    """With one model, a truth and no calibration there is everything but a second opinion and a margin."""
     case = _case()
     frame = prepare(case, Frame(picture(case.image)))
-    assert {layer for layer in Layer if frame.has(layer)} == set(Layer) - {Layer.OMNIMODEL}
+    assert {layer for layer in Layer if frame.has(layer)} == {
+        Layer.SPECIALIST,
+        Layer.FUSED,
+        Layer.UNCERTAINTY,
+        Layer.TRUTH,
+    }
     assert Layer.UNCERTAINTY not in frame.outlines
     assert case.fusion is not None
     np.testing.assert_array_equal(frame.fills[Layer.FUSED][0] > 0, case.fusion.mask[0])
@@ -85,3 +95,51 @@ def test_frame_reuses_what_still_holds() -> None:
     second = prepare(Case(case.image, case.task, case.predictions, fusion=case.fusion), first)
     assert second.outlines[Layer.FUSED] is first.outlines[Layer.FUSED]
     assert not second.has(Layer.TRUTH)
+
+
+def _two_opinions() -> Case:
+    """Columns 10-29 are the specialist's, 20-39 the omnimodel's; in 40-44 both are unsure."""
+    maps = np.full((2, 1, 40, 50), 0.02, np.float32)
+    maps[0, :, :, 10:30] = 0.98
+    maps[1, :, :, 20:40] = 0.9
+    maps[:, :, :, 40:45] = 0.35
+    task = TASKS["nuclei"]
+    pair = Prediction("b", "omnimodel", maps[1]), Prediction("a", "specialist", maps[0])
+    fusion = fuse(pair, Calibration(margin=Margin(0.2, 0.8)))
+    return Case(Image(np.zeros((40, 50, 1), np.uint8)), task, pair, fusion=fusion)
+
+
+def test_disagreement_says_who_is_alone() -> None:
+    """The first channel is what the specialist alone marks, the second the omnimodel, in whatever order."""
+    case = _two_opinions()
+    fill = prepare(case, Frame(picture(case.image))).fills[Layer.DISAGREEMENT][0]
+    assert fill.shape == (40, 50, 2)
+    columns = np.arange(50)
+    np.testing.assert_array_equal(fill[7, :, 0] == 255, (columns >= 10) & (columns < 20))
+    np.testing.assert_array_equal(fill[7, :, 1] == 255, (columns >= 30) & (columns < 40))
+
+
+def test_margin_has_both_contours() -> None:
+    """Inner and outer edge are outlined where the fused result says, and the band between them is filled."""
+    case = _two_opinions()
+    assert case.fusion is not None
+    assert case.fusion.margin is not None
+    inner, outer = (mask[0] for mask in case.fusion.margin)
+    assert inner.sum() < outer.sum()
+    frame = prepare(case, Frame(picture(case.image)))
+    np.testing.assert_array_equal(frame.fills[Layer.MARGIN][0] == 255, outer & ~inner)
+    alone = [trace(mask[None]).boxes for mask in (inner, outer)]
+    np.testing.assert_array_equal(frame.outlines[Layer.MARGIN].boxes, np.concatenate(alone))
+
+
+def test_layers_of_two_arrays_are_reused_too() -> None:
+    """Margin and disagreement are made once for the same arrays; another opinion makes the latter anew."""
+    case = _two_opinions()
+    first = prepare(case, Frame(picture(case.image)))
+    again = prepare(case, first)
+    assert again.outlines[Layer.MARGIN] is first.outlines[Layer.MARGIN]
+    assert again.fills[Layer.DISAGREEMENT] is first.fills[Layer.DISAGREEMENT]
+    other = Prediction("c", "omnimodel", np.full((1, 40, 50), 0.02, np.float32))
+    changed = prepare(replace(case, predictions=(other, case.predictions[1])), first)
+    assert changed.fills[Layer.DISAGREEMENT][0][..., 0].any()
+    assert not changed.fills[Layer.DISAGREEMENT][0][..., 1].any()

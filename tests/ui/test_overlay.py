@@ -27,9 +27,10 @@ def frame() -> Frame:
     unsure = np.zeros((40, 50), np.uint8)
     unsure[:5, :5] = 255
     fills = {layer: (unsure if layer is Layer.UNCERTAINTY else fill,) for layer in Layer}
-    outlines: dict[Layer, Outline] = {
-        layer: trace(mask[None]) for layer in Layer if layer is not Layer.UNCERTAINTY
-    }
+    alone = np.zeros((40, 50, 2), np.uint8)
+    alone[10:30, 15:25, 0] = alone[10:30, 25:35, 1] = 255
+    fills[Layer.DISAGREEMENT] = (alone,)
+    outlines: dict[Layer, Outline] = {layer: trace(mask[None]) for layer in Layer if not LOOKS[layer].area}
     return Frame(picture(Image(np.zeros((40, 50, 1), np.uint8))), outlines, fills)
 
 
@@ -64,6 +65,54 @@ def test_truth_is_dashed(frame: Frame) -> None:
     along = drawn[38:43, 62:138, 2].max(axis=0)
     assert along.min() < 20
     assert along.max() > 200
+
+
+def test_margin_is_dotted(frame: Frame) -> None:
+    """Along a margin there are more and shorter marks than along the dashed truth, all of them light."""
+
+    def marks(layer: Layer) -> int:
+        along = paint(frame, _alone(layer), _PORT)[38:43, 62:138, 2].max(axis=0) > 120
+        return int(np.count_nonzero(np.diff(along.astype(int)) > 0))
+
+    assert marks(Layer.MARGIN) > 1.5 * marks(Layer.TRUTH) > 0
+
+
+def test_an_empty_layer_does_not_slim_the_others(frame: Frame) -> None:
+    """A model that found nothing has no breadth; the lines of the other stay as wide as they were."""
+    nothing = replace(
+        frame, outlines={**frame.outlines, Layer.SPECIALIST: trace(np.zeros((1, 40, 50), bool))}
+    )
+    wide = replace(frame, fills={Layer.FUSED: frame.fills[Layer.FUSED]})
+    view = View()
+    for layer in set(Layer) - {Layer.FUSED, Layer.SPECIALIST}:
+        view = view.changed(layer, shown=False)
+    np.testing.assert_array_equal(paint(nothing, view, _PORT), paint(wide, view, _PORT))
+
+
+def test_disagreement_is_hatched_by_who_is_alone(frame: Frame) -> None:
+    """The specialist's part has rising lines in its colour, the omnimodel's falling ones in its own."""
+    drawn = paint(frame, _alone(Layer.DISAGREEMENT, Style.FILL), _PORT)
+    assert not drawn[:38].any()
+    assert not drawn[:, :58].any()
+    for layer, columns, falls in (
+        (Layer.SPECIALIST, slice(62, 98), 1),
+        (Layer.OMNIMODEL, slice(102, 138), -1),
+    ):
+        part = drawn[44:116, columns].astype(float)
+        colour = part[part[..., 3] > 250].max(axis=0)[:3]
+        np.testing.assert_allclose(colour, _bgr(layer), atol=2)
+        along = part[1:, :-1] if falls > 0 else part[1:, 1:]
+        before = part[:-1, 1:] if falls > 0 else part[:-1, :-1]
+        np.testing.assert_array_equal(along, before)  # a step down and one aside: the same line
+        assert part[..., 3].min() < 60  # the tissue shows between the lines
+
+
+def test_hatching_stays_with_the_image(frame: Frame) -> None:
+    """Panned by whole device pixels, the pattern moves along."""
+    view = _alone(Layer.DISAGREEMENT, Style.FILL)
+    whole = paint(frame, view, _PORT)
+    moved = paint(frame, view, Viewport(3.25, 2.75, 4.0, 180, 140))
+    np.testing.assert_array_equal(moved[:140, :180], whole[11:151, 13:193])
 
 
 def test_casing_makes_lines_stand_out(frame: Frame) -> None:

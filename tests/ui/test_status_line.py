@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from omniview.core.case import Case
-from omniview.core.fusion import Fusion
+from omniview.core.fusion import Fusion, fuse
 from omniview.core.image import Image, Modality
 from omniview.core.prediction import Prediction
-from omniview.core.task import Task
+from omniview.core.task import TASKS, Task
 from omniview.ui.status_line import read_at
 
 
@@ -32,6 +32,25 @@ def test_reading_of_several_labels_is_that_of_the_likeliest() -> None:
         assert reading.label == task.labels[k]
         found = (reading.specialist, reading.omnimodel, reading.fused, reading.uncertainty, reading.weight)
         assert found == tuple(float(m[k, y, x]) for m in (maps[0], maps[1], maps[2], maps[3], maps[0]))
+
+
+def test_reading_says_where_there_is_none() -> None:
+    """Without an omnimodel its probability and its share are n/a; all else is as it is."""
+    maps = np.full((1, 2, 2), 0.25, np.float32)
+    prediction = Prediction("a", "specialist", maps)
+    image = Image(np.full((2, 2, 1), 7, np.uint8))
+    case = Case(image, TASKS["polyp"], (prediction,), fusion=fuse((prediction,)))
+    reading = read_at(image, case, 1, 0)
+    assert reading.text() == "x 1  y 0   [7]   p 0.25 / n/a → 0.25 (omnimodel n/a)   uncertainty 0.81"
+    assert reading.explained().splitlines() == [
+        "Probability at x 1, y 0",
+        "Specialist: 0.25",
+        "Omnimodel: n/a",
+        "Fused: 0.25",
+        "Uncertainty of the fused mask: 0.81",
+        "Weight: omnimodel n/a",
+    ]
+    assert read_at(image, None, 1, 0).explained() == ""
 
 
 def test_reading_without_masks_is_the_pixel() -> None:
