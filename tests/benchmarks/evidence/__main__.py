@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import typer
 
 from omniview.core.fusion import SAFE_DEFAULT
@@ -30,6 +33,9 @@ from tests.benchmarks.evidence.scores import OMNIMODEL, SPECIALIST
 from tests.benchmarks.evidence.summary import summary
 from tests.benchmarks.evidence.tables import write, write_csv
 
+LEARNT = ("polyp", "breast")
+"""Tasks for which the simulated omnimodel is calibrated too: those with enough cases to judge it by."""
+
 
 def main(
     data: Annotated[Path, typer.Option(help="folder of data folders named TASK_SET")],
@@ -38,20 +44,13 @@ def main(
     second: Annotated[Path | None, typer.Option(help="folder of specialists of another seed")] = None,
     task: Annotated[str | None, typer.Option(help="only this task")] = None,
     limit: Annotated[int | None, typer.Option(help="only so many cases of each set")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="tasks at a time, one thread each")] = 1,
 ) -> None:
     """Measure, and write evidence.md, summary.md, one CSV a table, and figures."""
-    found: list[Evidence] = []
-    for name in TASKS:
-        folders = folders_of(name, sorted(data.iterdir()))
-        cards = _cards(models, name)
-        if not folders or len(cards) < 2 or task not in (None, name):
-            continue
-        more = {} if second is None else _cards(second, name)
-        asked = {**cards, SECOND: more[SPECIALIST]} if SPECIALIST in more else cards
-        typer.echo(f"{name}: {', '.join(asked)}", err=True)
-        cases = _split("test", asked, name, folders, out, limit)
-        calibrate = _split("calibrate", {SPECIALIST: cards[SPECIALIST]}, name, folders, out, limit)
-        found.append(gather(name, cases, calibrate, SAFE_DEFAULT))
+    wanted = [name for name in TASKS if task in (None, name)]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        parts = [pool.submit(_of, name, data, out, models, second, limit) for name in wanted]
+        found = [one for part in parts if (one := part.result()) is not None]
     price, model, times = _price()
     tables = [
         overall(found),
@@ -67,6 +66,25 @@ def main(
     write_figures(found, out)
     (out / "summary.md").write_text(summary(found), encoding="utf-8")
     typer.echo(summary(found))
+
+
+def _of(
+    task: str, data: Path, out: Path, models: Path, second: Path | None, limit: int | None
+) -> Evidence | None:
+    """Everything about a task; None where there is no data, or no pair of models."""
+    cv2.setNumThreads(1)
+    folders = folders_of(task, sorted(data.iterdir()))
+    cards = _cards(models, task)
+    if not folders or len(cards) < 2:
+        return None
+    more = {} if second is None else _cards(second, task)
+    asked = {**cards, SECOND: more[SPECIALIST]} if SPECIALIST in more else cards
+    cases = _split("test", asked, task, folders, out, limit)
+    learnt = {SPECIALIST: cards[SPECIALIST]}
+    calibrate = _split("calibrate", learnt, task, folders, out, limit) if task in LEARNT else []
+    found = gather(task, cases, calibrate, SAFE_DEFAULT)
+    typer.echo(f"{task}: {len(cases)} cases, {', '.join(asked)}", err=True)
+    return found
 
 
 def _split(
@@ -100,7 +118,4 @@ def _price() -> tuple[float | None, str, int]:
 
 
 if __name__ == "__main__":
-    import cv2
-
-    cv2.setNumThreads(1)
     typer.run(main)

@@ -22,11 +22,12 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from omniview.core.image import BoolArray, FloatArray
+from omniview.core.image import BoolArray, FloatArray, read_only
 from omniview.core.prediction import Prediction
 from omniview.omnimodel.voting import vote
 from omniview.training.calibrate import dice
@@ -38,6 +39,8 @@ LINKED = 0.6
 """Correlation, before ranks become Dice, of a linked omnimodel's Dice with the specialist's."""
 FLICKER = 0.25
 """Share of the common error that each answer has of its own."""
+DRAWN = 256
+"""Longer side in pixels of a drawn mask, as in published answers."""
 ROUNDS, ROUGH_ROUNDS = 10, 6
 """Bisections until the Dice is met: of the common mask, and of an answer's own error."""
 
@@ -99,16 +102,42 @@ def simulated(name: str, truth: BoolArray, wanted: float, model: Simulated) -> P
         model: how good it is.
     """
     random = _random(name, model, "shape")
+    small = _drawn_at(truth[0])
     if not truth.any():
-        found = np.zeros_like(truth[0])
+        found = np.zeros_like(small)
         if random.random() > model.mean:
-            found = _invented(random, truth[0], 0.01)
+            found = _invented(random, small, 0.01)
         masks = [found[None]] * model.answers
     else:
-        wrong = with_dice(truth[0], wanted, random)
+        wrong = with_dice(small, wanted, random)
         masks = [_flickering(wrong, wanted, random)[None] for _ in range(model.answers)]
-    probability, spread = vote(masks)
+    probability, spread = (None if part is None else _as_large(part, truth) for part in vote(masks))
+    assert probability is not None
     return Prediction("simulated omnimodel", "omnimodel", probability, spread)
+
+
+def _drawn_at(truth: BoolArray) -> BoolArray:
+    """The truth as large as a cloud draws masks, unless its structures are too thin for that."""
+    factor = max(truth.shape) / DRAWN
+    if factor <= 1.0 or (truth.any() and _thickness(truth) < 6.0 * factor):
+        return truth
+    size = round(truth.shape[1] / factor), round(truth.shape[0] / factor)
+    return cv2.resize(truth.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
+
+
+def _as_large(part: FloatArray, truth: BoolArray) -> FloatArray:
+    if part.shape == truth.shape:
+        return part
+    size = truth.shape[2], truth.shape[1]
+    large: FloatArray = cv2.resize(part[0], size, interpolation=cv2.INTER_LINEAR)[None].astype(np.float32)
+    return np.clip(large, np.float32(0.0), np.float32(1.0))
+
+
+def _thickness(mask: BoolArray) -> float:
+    """Twice area over perimeter, in pixels: the radius of a disc, the width of a vessel."""
+    outline = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    area, perimeter = int(np.count_nonzero(mask)), int(np.count_nonzero(outline)) / 2
+    return 2.0 * area / max(perimeter, 1.0)
 
 
 def with_dice(
@@ -164,10 +193,7 @@ def _invented(random: np.random.Generator, truth: BoolArray, share: float) -> Bo
 def _errors(mask: BoolArray, random: np.random.Generator) -> FloatArray:
     """(2,Y,X) displacement of every pixel, row and column, of unit strength: the mask's own thickness."""
     height, width = mask.shape
-    outline = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    # twice area over perimeter: the radius of a disc, the width of a vessel
-    area, perimeter = int(np.count_nonzero(mask)), int(np.count_nonzero(outline)) / 2
-    thickness = max(1.5, 2.0 * area / max(perimeter, 1.0))
+    thickness = max(1.5, _thickness(mask))
     wave = 2.5 * thickness
     grid = max(3, math.ceil(height / wave) + 1), max(3, math.ceil(width / wave) + 1)
     field = np.stack(
@@ -181,7 +207,7 @@ def _errors(mask: BoolArray, random: np.random.Generator) -> FloatArray:
     field[0] += np.float32(0.4 * math.sin(angle))
     field[1] += np.float32(0.4 * math.cos(angle))
     rows, columns = np.nonzero(mask)
-    y, x = np.mgrid[:height, :width].astype(np.float32)
+    y, x = _grid(height, width)
     reach = max(float(np.ptp(rows)), float(np.ptp(columns)), 1.0) / 2
     field[0] += np.float32(growth) * (y - np.float32(rows.mean())) / np.float32(reach)
     field[1] += np.float32(growth) * (x - np.float32(columns.mean())) / np.float32(reach)
@@ -190,11 +216,17 @@ def _errors(mask: BoolArray, random: np.random.Generator) -> FloatArray:
 
 
 def _warped(mask: BoolArray, errors: FloatArray, strength: float) -> BoolArray:
-    y, x = np.mgrid[: mask.shape[0], : mask.shape[1]].astype(np.float32)
-    y += np.float32(strength) * errors[0]
-    x += np.float32(strength) * errors[1]
-    moved = cv2.remap(mask.view(np.uint8) * 255, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    return moved > 127
+    y, x = _grid(*mask.shape)
+    rows, columns = (at + np.float32(strength) * by for at, by in ((y, errors[0]), (x, errors[1])))
+    # outside of the image there is nothing, which is what OpenCV takes for granted
+    moved: BoolArray = cv2.remap(mask.view(np.uint8) * 255, columns, rows, cv2.INTER_LINEAR) > 127
+    return moved
+
+
+@lru_cache(maxsize=4)
+def _grid(height: int, width: int) -> FloatArray:
+    """(2,Y,X) row and column of every pixel."""
+    return read_only(np.mgrid[:height, :width].astype(np.float32))
 
 
 def _flickering(mask: BoolArray, wanted: float, random: np.random.Generator) -> BoolArray:

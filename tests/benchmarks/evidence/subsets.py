@@ -59,7 +59,9 @@ def choosers(scores: Scores, thirds: Mapping[str, Doubles]) -> dict[str, Doubles
         thirds: Dice of models that take no part in it.
     """
     size = np.where(scores.area > 0, scores.area, np.nan)
-    own = {SPECIALIST: scores.dice[SPECIALIST], OMNIMODEL: scores.dice[OMNIMODEL]}
+    # its silent images are no choice of its own, and would fill the tenth
+    answered = np.where(scores.silent, np.nan, scores.dice[OMNIMODEL])
+    own = {SPECIALIST: scores.dice[SPECIALIST], OMNIMODEL: answered}
     return {**own, **thirds, "size (smallest hardest)": size}
 
 
