@@ -14,9 +14,10 @@ import numpy as np
 
 from omniview.core.image import BoolArray, FloatArray, read_only
 from omniview.core.prediction import EDGE, Prediction, Quality, Role, check_probability
+from omniview.core.trust import SAFE_DEFAULT, Calibration, Margin
 from omniview.core.uncertainty import entropy, sigmoid_of_negative
 
-__all__ = ["SAFE_DEFAULT", "Calibration", "Fusion", "fuse"]
+__all__ = ["SAFE_DEFAULT", "Calibration", "Fusion", "fuse", "trust_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +31,8 @@ class Fusion:
         weight: (K,Y,X) float32 in [0,1]: the share of the omnimodel.
         margin: inner and outer mask, each (K,Y,X) bool, inner within mask within outer; or None.
         quality: predicted Dice of the mask, or None where neither model has one.
+        promise: what the margin was fitted for, or None without one.
+        notes: what a person should know of how it was fused.
     """
 
     probability: FloatArray
@@ -38,6 +41,8 @@ class Fusion:
     weight: FloatArray
     margin: tuple[BoolArray, BoolArray] | None = None
     quality: Quality | None = None
+    promise: Margin | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = self.probability.shape
@@ -52,65 +57,13 @@ class Fusion:
             object.__setattr__(self, "margin", tuple(read_only(m) for m in self.margin))
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What fusion has learnt about a pair of models on a task.
-
-    Attributes:
-        kappa: how steeply the weight follows a difference of predicted Dice; 0 or more.
-        bias: log-odds of trusting the omnimodel where both predicted qualities are equal.
-        gamma: how much of the specialist's weight an entirely unsure pixel loses; [0,1).
-        prior: probability of the label at a pixel that nobody has looked at, within (0,1); counted once.
-        limit: log-odds beyond which no single model is believed; positive. It keeps a hard 0/1 mask from
-            outvoting everything.
-        assumed_specialist: predicted Dice taken for a specialist that brings none; [0,1].
-        assumed_omnimodel: the same for an omnimodel; [0,1].
-        margin_threshold: probability t of the outer contour, the inner one being at 1 - t; (0,0.5]. None
-            where no margin was calibrated.
-    """
-
-    kappa: float = 8.0
-    bias: float = -1.0
-    gamma: float = 0.5
-    prior: float = 0.5
-    limit: float = 6.0
-    assumed_specialist: float = 0.75
-    assumed_omnimodel: float = 0.6
-    margin_threshold: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("kappa", "bias"):
-            if not math.isfinite(getattr(self, name)):
-                raise ValueError(f"Calibration.{name} must be finite, got {getattr(self, name)}")
-        for name in ("assumed_specialist", "assumed_omnimodel"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"Calibration.{name} must lie within [0,1], got {getattr(self, name)}")
-        if self.kappa < 0.0:
-            raise ValueError(f"Calibration.kappa must not be negative, got {self.kappa}")
-        if not 0.0 <= self.gamma < 1.0:
-            raise ValueError(f"Calibration.gamma must lie within [0,1), got {self.gamma}")
-        if not 0.0 < self.prior < 1.0:
-            raise ValueError(f"Calibration.prior must lie within (0,1), got {self.prior}")
-        if not 0.0 < self.limit <= 15.0:  # float32 knows no probability nearer to 1 than 16 nats
-            raise ValueError(f"Calibration.limit must lie within (0,15], got {self.limit}")
-        if self.margin_threshold is not None and not 0.0 < self.margin_threshold <= 0.5:
-            raise ValueError(
-                f"Calibration.margin_threshold must lie within (0,0.5], got {self.margin_threshold}"
-            )
-
-
-SAFE_DEFAULT = Calibration()
-"""For models that were never measured together: on equal terms the specialist leads (an untrained omnimodel
-is the weaker one on average), no prior pulls the edge inwards, and no margin is promised."""
-
-
 def fuse(predictions: Sequence[Prediction], calibration: Calibration = SAFE_DEFAULT) -> Fusion:
     """Pool the log-odds of a specialist and an omnimodel, in any order.
 
     With predicted Dice q, log-odds l, prior l0 and the specialist's pixel uncertainty U:
 
-        w_G = sigmoid(kappa (q_G - q_S) + bias)         one number an image
-        w_S = (1 - w_G) (1 - gamma U)                   one number a pixel
+        w_G = sigmoid(kappa (min(q_G, ceiling) - q_S) + bias)   one number an image
+        w_S = (1 - w_G) (1 - gamma U)                           one number a pixel
         l   = l0 + w_S (l_S - l0) + w_G (l_G - l0)
 
     U is twice the spread over views where there is one (the part of the doubt that is the model's own), else
@@ -141,16 +94,17 @@ def _alone(prediction: Prediction, calibration: Calibration) -> Fusion:
     uncertainty = entropy(probability)
     if prediction.spread is not None:
         np.maximum(uncertainty, _doubt(prediction.spread), out=uncertainty)
-    weight = np.full_like(probability, prediction.role == "omnimodel")
-    margin = _margin(probability, calibration)
-    return Fusion(probability, prediction.mask, uncertainty, weight, margin, prediction.quality)
+    is_omnimodel = prediction.role == "omnimodel"
+    weight = np.full_like(probability, is_omnimodel)
+    promise = calibration.margin_omnimodel if is_omnimodel else calibration.margin_specialist
+    margin = _margin(probability, promise)
+    return Fusion(probability, prediction.mask, uncertainty, weight, margin, prediction.quality, promise)
 
 
 def _together(specialist: Prediction, omnimodel: Prediction, calibration: Calibration) -> Fusion:
     of_specialist = specialist.quality or Quality(calibration.assumed_specialist, 0.0, 1.0)
-    of_omnimodel = omnimodel.quality or Quality(calibration.assumed_omnimodel, 0.0, 1.0)
-    lead = calibration.kappa * (of_omnimodel.value - of_specialist.value) + calibration.bias
-    trust = 1.0 / (1.0 + math.exp(-min(max(lead, -30.0), 30.0)))
+    of_omnimodel = _believed(omnimodel.quality, calibration)
+    trust = trust_of(of_specialist.value, of_omnimodel.value, calibration)
 
     doubt = entropy(specialist.probability) if specialist.spread is None else _doubt(specialist.spread)
     doubt *= np.float32(-calibration.gamma * (1.0 - trust))
@@ -176,9 +130,27 @@ def _together(specialist: Prediction, omnimodel: Prediction, calibration: Calibr
         probability > EDGE,
         _fused_uncertainty(probability, share, specialist, omnimodel),
         share,
-        _margin(probability, calibration),
-        _mixed(of_specialist, of_omnimodel, trust) if specialist.quality or omnimodel.quality else None,
+        _margin(probability, calibration.margin),
+        _told(of_specialist, of_omnimodel, trust, calibration)
+        if specialist.quality or omnimodel.quality
+        else None,
+        calibration.margin,
     )
+
+
+def trust_of(of_specialist: float, of_omnimodel: float, calibration: Calibration) -> float:
+    """The weight w_G that an omnimodel gets in an image by the predicted Dice of both."""
+    lead = calibration.kappa * (of_omnimodel - of_specialist) + calibration.bias
+    return 1.0 / (1.0 + math.exp(-min(max(lead, -30.0), 30.0)))
+
+
+def _believed(claimed: Quality | None, calibration: Calibration) -> Quality:
+    """An omnimodel's predicted Dice, as far as it is believed."""
+    if claimed is None:
+        return Quality(calibration.assumed_omnimodel, 0.0, 1.0)
+    if claimed.value <= calibration.ceiling:
+        return claimed
+    return Quality(calibration.ceiling, min(claimed.low, calibration.ceiling), claimed.high)
 
 
 def _doubt(spread: FloatArray) -> FloatArray:
@@ -219,14 +191,14 @@ def _fused_uncertainty(
     return np.minimum(uncertainty, np.float32(1.0), out=uncertainty)
 
 
-def _mixed(a: Quality, b: Quality, share: float) -> Quality:
+def _told(a: Quality, b: Quality, share: float, calibration: Calibration) -> Quality:
+    """Predicted Dice of the fused mask: what was measured of masks like it, else the mean of both."""
     value, low, high = (
         min(1.0, (1.0 - share) * x + share * y)
         for x, y in ((a.value, b.value), (a.low, b.low), (a.high, b.high))
     )
-    return Quality(value, low, high)
+    return Quality(value, low, high) if calibration.quality is None else calibration.quality.predict(value)
 
 
-def _margin(probability: FloatArray, calibration: Calibration) -> tuple[BoolArray, BoolArray] | None:
-    cut = calibration.margin_threshold
-    return None if cut is None else (probability > 1.0 - cut, probability > cut)
+def _margin(probability: FloatArray, promise: Margin | None) -> tuple[BoolArray, BoolArray] | None:
+    return None if promise is None else (probability > promise.inner, probability > promise.outer)

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from omniview.core.fusion import SAFE_DEFAULT, Calibration, fuse
+from omniview.core.fusion import SAFE_DEFAULT, Calibration, fuse, trust_of
 from omniview.core.image import FloatArray
 from omniview.core.prediction import Prediction, Quality, Role
+from omniview.core.quality import QualityTable
+from omniview.core.trust import Margin
 from omniview.core.uncertainty import entropy
 
 SHAPE = (2, 3, 4)
@@ -21,6 +23,8 @@ MAPS = arrays(np.float32, SHAPE, elements=st.floats(0, 1, width=32))
 SPREADS = st.none() | arrays(np.float32, SHAPE, elements=st.floats(0, 1, width=32))
 QUALITIES = st.none() | st.floats(0, 1).map(lambda q: Quality(q, q / 2, (1 + q) / 2))
 GOOD, POOR = Quality(0.95, 0.9, 1.0), Quality(0.2, 0.0, 0.5)
+MEASURED = Calibration(kappa=8.0, bias=-1.0, ceiling=1.0)
+MARGINS = st.none() | st.builds(Margin, st.floats(0.001, 0.5), st.floats(0.5, 0.999))
 
 
 def predicted(
@@ -46,7 +50,10 @@ def calibrations(draw: st.DrawFn) -> Calibration:
         gamma=draw(st.floats(0, 0.999)),
         prior=draw(st.floats(0.001, 0.999)),
         limit=draw(st.floats(0.1, 15)),
-        margin_threshold=draw(st.none() | st.floats(0.001, 0.5)),
+        ceiling=draw(st.floats(0, 1)),
+        margin=draw(MARGINS),
+        margin_specialist=draw(MARGINS),
+        margin_omnimodel=draw(MARGINS),
     )
 
 
@@ -70,7 +77,7 @@ def test_fusion_is_always_well_formed(a: Prediction, b: Prediction, calibration:
         assert not (inner & ~fusion.mask).any()
         assert not (fusion.mask & ~outer).any()
     else:
-        assert calibration.margin_threshold is None
+        assert calibration.margin is None
 
 
 @pytest.mark.parametrize(("role", "share"), [("specialist", 0.0), ("omnimodel", 1.0)])
@@ -90,7 +97,7 @@ def test_one_prediction_is_returned_bit_for_bit(
 
 def test_the_formula_by_hand() -> None:
     """The pooled log-odds are l0 + w_S (l_S - l0) + w_G (l_G - l0), doubt being entropy."""
-    c = Calibration(kappa=4.0, bias=-0.5, gamma=0.6, prior=0.2)
+    c = Calibration(kappa=4.0, bias=-0.5, gamma=0.6, prior=0.2, ceiling=1.0)
     a, b = (
         predicted("specialist", 0.9, Quality(0.7, 0.6, 0.8)),
         predicted("omnimodel", 0.3, Quality(0.8, 0.5, 0.9)),
@@ -111,10 +118,10 @@ def test_the_formula_by_hand() -> None:
 def test_a_confidently_wrong_specialist_is_overruled_by_its_quality() -> None:
     """Sure pixels do not help a mask whose predicted quality is poor."""
     a, b = predicted("specialist", 0.001, POOR), predicted("omnimodel", 0.9, GOOD)
-    fusion = fuse((a, b))
+    fusion = fuse((a, b), MEASURED)
     assert fusion.mask.all()
     assert fusion.weight.min() > 0.9
-    swapped = fuse((replace(a, quality=GOOD), replace(b, quality=POOR)))
+    swapped = fuse((replace(a, quality=GOOD), replace(b, quality=POOR)), MEASURED)
     assert not swapped.mask.any()
     assert swapped.weight.max() < 0.1
 
@@ -160,7 +167,7 @@ def test_a_quality_that_is_missing_widens_the_interval() -> None:
 
 def test_contradiction_shows_as_uncertainty() -> None:
     """Two sure and equally trusted models that contradict each other leave a coin toss."""
-    even = Calibration(bias=0.0, gamma=0.0)
+    even = Calibration(bias=0.0, gamma=0.0, ceiling=1.0)
     sure = fuse((predicted("specialist", 0.99, GOOD), predicted("omnimodel", 0.99, GOOD)), even)
     torn = fuse((predicted("specialist", 0.999, GOOD), predicted("omnimodel", 0.4, GOOD)), even)
     assert sure.uncertainty.max() < 0.1
@@ -176,7 +183,7 @@ def test_spread_shows_as_uncertainty(role: Role) -> None:
     assert (fuse((unsure,)).uncertainty == 1.0).all()
     partner = predicted("omnimodel" if role == "specialist" else "specialist", 0.999, GOOD)
     calm = fuse((replace(unsure, spread=None), partner)).uncertainty
-    even = Calibration(bias=0.0, gamma=0.0)
+    even = Calibration(bias=0.0, gamma=0.0, ceiling=1.0)
     np.testing.assert_allclose(fuse((unsure, partner), even).uncertainty, 0.5, rtol=1e-5)
     assert calm.max() < 0.1
 
@@ -186,19 +193,61 @@ def test_hard_masks_do_not_outvote_everything() -> None:
     a, b = predicted("specialist", 1.0, GOOD), predicted("omnimodel", 0.0, POOR)
     fusion = fuse((a, b))
     assert fusion.mask.all()
-    tie = fuse((a, replace(b, quality=GOOD)), Calibration(bias=0.0, gamma=0.0))
+    tie = fuse((a, replace(b, quality=GOOD)), Calibration(bias=0.0, gamma=0.0, ceiling=1.0))
     np.testing.assert_allclose(tie.probability, 0.5, atol=1e-5)
     assert (tie.uncertainty > 0.999).all()
 
 
-def test_margin_masks_are_symmetric_cuts() -> None:
-    """The outer contour is at t, the inner one at 1 - t."""
+@pytest.mark.parametrize("role", ["specialist", "omnimodel"])
+def test_margins_are_cuts_of_what_is_shown(role: Role) -> None:
+    """Each contour is where its own threshold says, alone with the thresholds of whoever is alone."""
     p = np.linspace(0, 1, 24, dtype=np.float32).reshape(SHAPE)
-    fusion = fuse((predicted("specialist", p),), Calibration(margin_threshold=0.2))
-    assert fusion.margin is not None
-    np.testing.assert_array_equal(fusion.margin[0], p > 0.8)
-    np.testing.assert_array_equal(fusion.margin[1], p > 0.2)
-    assert fuse((predicted("specialist", p),)).margin is None
+    mine, other = Margin(0.2, 0.9), Margin(0.4, 0.6)
+    own = Calibration(margin=other, margin_specialist=mine)
+    if role == "omnimodel":
+        own = Calibration(margin=other, margin_omnimodel=mine)
+    alone = fuse((predicted(role, p),), own)
+    assert alone.margin is not None
+    np.testing.assert_array_equal(alone.margin[0], p > 0.9)
+    np.testing.assert_array_equal(alone.margin[1], p > 0.2)
+    assert alone.promise == mine
+    both = fuse((predicted("specialist", p), predicted("omnimodel", p)), Calibration(margin=other))
+    assert both.margin is not None
+    np.testing.assert_array_equal(both.margin[1], both.probability > 0.4)
+    assert both.promise == other
+    bare = fuse((predicted(role, p),))
+    assert bare.margin is None
+    assert bare.promise is None
+
+
+@pytest.mark.parametrize("claimed", [None, 0.9, 1.0])
+def test_an_omnimodel_that_was_never_measured_is_not_believed(claimed: float | None) -> None:
+    """By default no claim of quality, however high, gives it more than the least of weights."""
+    a = predicted("specialist", 0.9, Quality(0.8, 0.7, 0.9))
+    b = predicted("omnimodel", 0.0, None if claimed is None else Quality(claimed, claimed, claimed))
+    fusion = fuse((a, b))
+    assert fusion.mask.all()
+    assert fusion.weight.max() < 0.01
+    lost = fuse((replace(a, quality=Quality(0.1, 0.0, 0.4)), b))
+    assert lost.weight.min() > 0.8
+
+
+def test_trust_follows_the_difference_of_predicted_dice() -> None:
+    """The weight is a logistic function of it, and safe against extreme settings."""
+    c = Calibration(kappa=10.0, bias=-2.0)
+    assert trust_of(0.6, 0.8, c) == pytest.approx(0.5)
+    assert trust_of(0.8, 0.6, c) == pytest.approx(1 / (1 + np.exp(4.0)))
+    assert 0.0 < trust_of(1.0, 0.0, replace(c, kappa=1e6)) < 1e-9
+
+
+def test_the_fused_quality_is_what_was_measured() -> None:
+    """A table from the mean of both predicted Dice to that of fused masks takes the mean's place."""
+    table = QualityTable((0.0, 1.0), (0.2, 0.6), 0.1)
+    pair = predicted("specialist", 0.8, GOOD), predicted("omnimodel", 0.8, GOOD)
+    fusion = fuse(pair, replace(MEASURED, quality=table))
+    assert fusion.quality is not None
+    assert fusion.quality.value == pytest.approx(0.2 + 0.4 * 0.95)
+    assert fusion.quality.high - fusion.quality.low == pytest.approx(0.2)
 
 
 def test_inputs_stay_as_they_were() -> None:
@@ -236,8 +285,7 @@ def test_what_cannot_be_fused_is_refused() -> None:
         {"limit": 16.0},
         {"assumed_specialist": 1.1},
         {"assumed_omnimodel": np.nan},
-        {"margin_threshold": 0.6},
-        {"margin_threshold": 0.0},
+        {"ceiling": 1.5},
     ],
 )
 def test_calibration_names_the_field_that_breaks_a_rule(changes: dict[str, Any]) -> None:

@@ -1,0 +1,105 @@
+"""What was learnt about a pair of models on a task, and what is assumed of one that nobody has measured.
+
+The file that holds it is read elsewhere; these are its numbers, checked.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from omniview.core.quality import QualityTable
+
+__all__ = ["SAFE_DEFAULT", "Calibration", "Margin", "margin_sentence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """Probabilities of an outer and an inner contour, by conformal risk control (Angelopoulos et al. 2022).
+
+    Attributes:
+        outer: probability of the outer contour, within (0,0.5].
+        inner: probability of the inner one, within [0.5,1).
+        alpha: share of the lesion that lies outside of the outer contour, and share of the inner one's area
+            that is no lesion, each at most and on average over images like those it was fitted on; (0,1).
+    """
+
+    outer: float
+    inner: float
+    alpha: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.outer <= 0.5:
+            raise ValueError(f"Margin.outer must lie within (0,0.5], got {self.outer}")
+        if not 0.5 <= self.inner < 1.0:
+            raise ValueError(f"Margin.inner must lie within [0.5,1), got {self.inner}")
+        if not 0.0 < self.alpha < 1.0:
+            raise ValueError(f"Margin.alpha must lie within (0,1), got {self.alpha}")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What fusion has learnt about a pair of models on a task.
+
+    Attributes:
+        kappa: how steeply the weight follows a difference of predicted Dice; 0 or more.
+        bias: log-odds of trusting the omnimodel where both predicted qualities are equal.
+        gamma: how much of the specialist's weight an entirely unsure pixel loses; [0,1).
+        prior: probability of the label at a pixel that nobody has looked at, within (0,1); counted once.
+        limit: log-odds beyond which no single model is believed; positive. It keeps a hard 0/1 mask from
+            outvoting everything.
+        assumed_specialist: predicted Dice taken for a specialist that brings none; [0,1].
+        assumed_omnimodel: the same for an omnimodel; [0,1].
+        ceiling: the most that an omnimodel's own predicted Dice is believed; [0,1]. What was never measured
+            may claim anything.
+        quality: from the share-weighted mean of both predicted Dice to that of the fused mask, or None: the
+            mean itself is told.
+        margin: of the fused probability; None where none was calibrated.
+        margin_specialist: of the specialist's probability where it is alone, or None.
+        margin_omnimodel: of the omnimodel's likewise.
+    """
+
+    kappa: float = 16.0
+    bias: float = -6.0
+    gamma: float = 0.5
+    prior: float = 0.5
+    limit: float = 6.0
+    assumed_specialist: float = 0.75
+    assumed_omnimodel: float = 0.6
+    ceiling: float = 0.6
+    quality: QualityTable | None = None
+    margin: Margin | None = None
+    margin_specialist: Margin | None = None
+    margin_omnimodel: Margin | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("kappa", "bias"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"Calibration.{name} must be finite, got {getattr(self, name)}")
+        for name in ("assumed_specialist", "assumed_omnimodel", "ceiling"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"Calibration.{name} must lie within [0,1], got {getattr(self, name)}")
+        if self.kappa < 0.0:
+            raise ValueError(f"Calibration.kappa must not be negative, got {self.kappa}")
+        if not 0.0 <= self.gamma < 1.0:
+            raise ValueError(f"Calibration.gamma must lie within [0,1), got {self.gamma}")
+        if not 0.0 < self.prior < 1.0:
+            raise ValueError(f"Calibration.prior must lie within (0,1), got {self.prior}")
+        if not 0.0 < self.limit <= 15.0:  # float32 knows no probability nearer to 1 than 16 nats
+            raise ValueError(f"Calibration.limit must lie within (0,15], got {self.limit}")
+
+
+SAFE_DEFAULT = Calibration()
+"""For models that were never measured together: the omnimodel leads only where the specialist itself predicts
+a Dice below about a quarter, whatever the omnimodel claims of itself, and no margin is promised. Steepness
+and bias are those at which adversarial omnimodels cost less than 0.005 of mean Dice on the `calibrate`
+splits of polyps and breasts."""
+
+
+def margin_sentence(margin: Margin) -> str:
+    """What the contours promise, in words for a person: on average over images, not for this one."""
+    share = f"{margin.alpha:.0%}".replace("%", " %")
+    return (
+        f"On average over images like these, at most {share} of the lesion lies outside of the outer "
+        f"contour, and at most {share} of what the inner contour holds is not lesion."
+    )
