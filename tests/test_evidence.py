@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from omniview.core import phantom
 from omniview.core.case import Truth
-from omniview.core.fusion import SAFE_DEFAULT
+from omniview.core.fusion import SAFE_DEFAULT, fuse
 from omniview.core.image import BoolArray, Image
 from omniview.core.prediction import Prediction, Quality, Role
 from omniview.omnimodel.voting import soft_edge
 from omniview.training.calibrate import dice
+from tests.benchmarks.evidence.hostile import HOSTILE, hostile
 from tests.benchmarks.evidence.measures import better_single, gains, gap_closed, groups
 from tests.benchmarks.evidence.predictions import Answered, restored, stored
 from tests.benchmarks.evidence.rivals import RIVALS, entropy_gating, higher_quality, plain_average, staple
@@ -145,6 +147,23 @@ def test_simulated_on_normals() -> None:
     nothing = np.zeros((1, *SIZE), np.bool_)
     found = [simulated(f"case {k}", nothing, 0.5, Simulated(mean=0.7)).mask.any() for k in range(200)]
     assert np.mean(found) == pytest.approx(0.3, abs=0.1)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_useless_omnimodels(scene: str) -> None:
+    """A useless omnimodel, of whatever kind, costs a good specialist hardly anything."""
+    for kind in HOSTILE:
+        change = []
+        for seed in range(2):
+            truth, other = (SCENES[scene](s, (128, 128))[1].mask for s in (seed, seed + 10))
+            own = with_dice(truth[0], 0.85, np.random.default_rng(seed))
+            # sure of itself but for one pixel along the outline, as the networks are
+            sure = cv2.blur(np.where(own, 0.97, 0.03), (3, 3))[None].astype(np.float32)
+            specialist = Prediction("s", "specialist", sure, None, Quality(0.85, 0.7, 1.0))
+            said = hostile(kind, f"{scene} {seed}", truth, other[0])
+            fused = fuse([specialist, said], SAFE_DEFAULT)
+            change.append(dice(fused.mask, truth) - dice(specialist.mask, truth))
+        assert np.mean(change) >= -0.005, kind
 
 
 def test_silence() -> None:

@@ -8,33 +8,23 @@ so that a second run takes minutes and runs no network.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
-import cv2
 import typer
 
-from omniview.core.fusion import SAFE_DEFAULT
 from omniview.core.task import TASKS
-from omniview.inference.card import Card, GeneralistCard, SpecialistCard, find_cards
 from omniview.omnimodel.outlook import outlook
 from omniview.settings import Settings
-from omniview.training.run import folders_of
-from tests.benchmarks.evidence.experiments import SECOND, Evidence, gather
 from tests.benchmarks.evidence.figures import write_figures
-from tests.benchmarks.evidence.predictions import Answered, answers
+from tests.benchmarks.evidence.one_task import evidence_of
 from tests.benchmarks.evidence.report import cases_tables, overall, rules, subset_table
 from tests.benchmarks.evidence.report_simulated import hostile_table, sweep_table
 from tests.benchmarks.evidence.report_trust import asking, trust
-from tests.benchmarks.evidence.scores import OMNIMODEL, SPECIALIST
 from tests.benchmarks.evidence.summary import summary
 from tests.benchmarks.evidence.tables import write, write_csv
-
-LEARNT = ("polyp", "breast")
-"""Tasks for which the simulated omnimodel is calibrated too: those with enough cases to judge it by."""
 
 
 def main(
@@ -49,7 +39,7 @@ def main(
     """Measure, and write evidence.md, summary.md, one CSV a table, and figures."""
     wanted = [name for name in TASKS if task in (None, name)]
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        parts = [pool.submit(_of, name, data, out, models, second, limit) for name in wanted]
+        parts = [pool.submit(evidence_of, name, data, out, models, second, limit) for name in wanted]
         found = [one for part in parts if (one := part.result()) is not None]
     price, model, times = _price()
     tables = [
@@ -66,45 +56,6 @@ def main(
     write_figures(found, out)
     (out / "summary.md").write_text(summary(found), encoding="utf-8")
     typer.echo(summary(found))
-
-
-def _of(
-    task: str, data: Path, out: Path, models: Path, second: Path | None, limit: int | None
-) -> Evidence | None:
-    """Everything about a task; None where there is no data, or no pair of models."""
-    cv2.setNumThreads(1)
-    folders = folders_of(task, sorted(data.iterdir()))
-    cards = _cards(models, task)
-    if not folders or len(cards) < 2:
-        return None
-    more = {} if second is None else _cards(second, task)
-    asked = {**cards, SECOND: more[SPECIALIST]} if SPECIALIST in more else cards
-    cases = _split("test", asked, task, folders, out, limit)
-    learnt = {SPECIALIST: cards[SPECIALIST]}
-    calibrate = _split("calibrate", learnt, task, folders, out, limit) if task in LEARNT else []
-    found = gather(task, cases, calibrate, SAFE_DEFAULT)
-    typer.echo(f"{task}: {len(cases)} cases, {', '.join(asked)}", err=True)
-    return found
-
-
-def _split(
-    split: str, models: Mapping[str, Card], task: str, folders: Sequence[Path], out: Path, limit: int | None
-) -> list[Answered]:
-    cache = out / "predictions"
-    return [case for folder in folders for case in answers(models, task, folder, split, cache, limit)]
-
-
-def _cards(folder: Path, task: str) -> dict[str, Card]:
-    found: dict[str, Card] = {}
-    cards = find_cards([folder])
-    if cards.problems:
-        raise cards.problems[0]  # left out in silence, its task would be missing from the evidence
-    for card in cards.cards:
-        if isinstance(card, SpecialistCard) and card.task == task:
-            found[SPECIALIST] = card
-        elif isinstance(card, GeneralistCard) and task in card.tasks:
-            found[OMNIMODEL] = card
-    return found
 
 
 def _price() -> tuple[float | None, str, int]:
