@@ -6,6 +6,7 @@ from PyQt6.QtCore import QRectF, QSignalBlocker, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QCheckBox, QGridLayout, QLabel, QSlider, QToolButton, QVBoxLayout, QWidget
 
+from omniview.core.trust import margin_sentence
 from omniview.ui.panel import heading
 from omniview.ui.session import Snapshot
 from omniview.ui.swatch import Swatch, uncertainty_gradient
@@ -83,6 +84,7 @@ class LayerPanel(QWidget):
             with QSignalBlocker(self._checks[layer]), QSignalBlocker(self._sliders[layer]):
                 self._checks[layer].setChecked(now.shown)
                 self._sliders[layer].setValue(round(now.opacity * 100))
+            self._checks[layer].setToolTip(_hint(layer, new))
             muted = "" if there else f"color: {MUTED};"
             if self._checks[layer].styleSheet() != muted:
                 self._checks[layer].setStyleSheet(muted)
@@ -95,7 +97,7 @@ class LayerPanel(QWidget):
         look = LOOKS[layer]
         check = QCheckBox(look.title)
         check.setChecked(True)
-        check.setToolTip(f"{look.hint}. Key {look.key}: switch it; hold the key to see it alone.")
+        check.setToolTip(_hint(layer, Snapshot()))
         check.toggled.connect(lambda on: self.toggled.emit(layer, on))
         key = QLabel(str(look.key))
         key.setObjectName("muted")
@@ -125,3 +127,15 @@ class LayerPanel(QWidget):
     def _other_style(self, layer: Layer) -> None:
         contour = self._styles[layer].text() == _ICON[Style.CONTOUR]
         self.styled.emit(layer, Style.FILL if contour else Style.CONTOUR)
+
+
+def _hint(layer: Layer, now: Snapshot) -> str:
+    """What a layer is, and its key; of the margin also what it promises, or that there is none."""
+    look = LOOKS[layer]
+    hint = f"{look.hint}. Key {look.key}: switch it; hold the key to see it alone."
+    fusion = None if now.case is None else now.case.fusion
+    if layer is not Layer.MARGIN or fusion is None:
+        return hint
+    promise = fusion.promise
+    told = "None was calibrated for these models." if promise is None else margin_sentence(promise)
+    return f"{hint}\n{told}"

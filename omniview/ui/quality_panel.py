@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent
-from PyQt6.QtWidgets import QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from omniview.core.case import Case
 from omniview.core.fusion import Fusion
 from omniview.core.prediction import Prediction, Quality
+from omniview.core.trust import margin_sentence
 from omniview.ui.panel import heading
 from omniview.ui.session import Snapshot
 from omniview.ui.theme import EDGE, MUTED, TEXT
@@ -97,17 +98,40 @@ class QualityPanel(QWidget):
         column.addWidget(title)
         for bar in self._bars.values():
             column.addWidget(bar)
+        self._remarks = QLabel()
+        self._remarks.setObjectName("muted")
+        self._remarks.setTextFormat(Qt.TextFormat.PlainText)
+        self._remarks.setWordWrap(True)
+        self._remarks.hide()
+        column.addWidget(self._remarks)
 
     def apply(self, old: Snapshot, new: Snapshot) -> None:
-        """Show the case's predicted qualities."""
+        """Show the case's predicted qualities, what the margin promises while it is seen, and remarks."""
+        if new.case is not old.case or new.view is not old.view:
+            remarks = _remarks(new)
+            self._remarks.setText("\n".join(remarks))
+            self._remarks.setVisible(bool(remarks))
         if new.case is not old.case:
             for layer, bar in self._bars.items():
                 mask = _mask(new.case, layer)
                 bar.show_quality(None if mask is None else mask.quality, mask is not None)
 
+    def remarks(self) -> str:
+        """What is said below the bars."""
+        return self._remarks.text()
+
     def texts(self) -> dict[Layer, str]:
         """What each bar says in words."""
         return {layer: bar.toolTip() for layer, bar in self._bars.items()}
+
+
+def _remarks(now: Snapshot) -> list[str]:
+    fusion = None if now.case is None else now.case.fusion
+    if fusion is None:
+        return []
+    if fusion.promise is None or not now.view.visible(Layer.MARGIN):
+        return list(fusion.notes)
+    return [*fusion.notes, margin_sentence(fusion.promise)]
 
 
 def _mask(case: Case | None, layer: Layer) -> Prediction | Fusion | None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPointF
+from PyQt6.QtWidgets import QCheckBox
 
 from omniview.core.doubt_regions import Claim, DoubtRegion
 from omniview.core.fusion import fuse
 from omniview.core.prediction import Prediction, Quality
+from omniview.core.trust import Calibration, Margin, margin_sentence
 from omniview.ui.doubts import Tour
+from omniview.ui.frame import prepare
 from omniview.ui.view import Layer
 from tests.ui.conftest import Run
 from tests.ui.parts import Desk
@@ -184,5 +188,27 @@ def test_predicted_dice_of_all_three(run: Run, desk: Desk, blob: Path) -> None:
         assert "n/a" in said[Layer.SPECIALIST]
         assert "n/a" in said[Layer.FUSED]
         assert "no mask" in said[Layer.OMNIMODEL]
+
+    run(work())
+
+
+def test_margin_says_what_it_promises(run: Run, desk: Desk, blob: Path) -> None:
+    """While the margin is seen its sentence is read; its switch always explains, also that there is none."""
+    promise = Margin(0.2, 0.8, 0.1)
+
+    async def work() -> None:
+        window = desk.window
+        await desk.open(blob)
+        (switch,) = (box for box in window.layers.findChildren(QCheckBox) if box.text() == "Margin")
+        assert "None was calibrated" in switch.toolTip()
+        fusion = fuse(desk.case.predictions, Calibration(margin=promise))
+        case = replace(desk.case, fusion=replace(fusion, notes=("Fused with care.",)))
+        assert desk.now.frame is not None
+        desk.window.session.update(case=case, frame=prepare(case, desk.now.frame))
+        assert margin_sentence(promise) in switch.toolTip()
+        assert window.quality.remarks() == "Fused with care."
+        window.layers.toggled.emit(Layer.MARGIN, True)
+        assert window.quality.remarks().endswith(margin_sentence(promise))
+        await window.settle()
 
     run(work())
