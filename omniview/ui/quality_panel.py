@@ -109,7 +109,7 @@ class QualityPanel(QWidget):
         """Show the case's predicted qualities, what the margin promises while it is seen, and remarks."""
         if new.case is not old.case or new.view is not old.view:
             remarks = _remarks(new)
-            self._remarks.setText("\n".join(remarks))
+            self._remarks.setText("\n".join(remarks).replace(" %", "\N{NO-BREAK SPACE}%"))
             self._remarks.setVisible(bool(remarks))
         if new.case is not old.case:
             for layer, bar in self._bars.items():

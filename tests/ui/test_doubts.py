@@ -208,7 +208,8 @@ def test_margin_says_what_it_promises(run: Run, desk: Desk, blob: Path) -> None:
         assert margin_sentence(promise) in switch.toolTip()
         assert window.quality.remarks() == "Fused with care."
         window.layers.toggled.emit(Layer.MARGIN, True)
-        assert window.quality.remarks().endswith(margin_sentence(promise))
+        said = window.quality.remarks().replace("\N{NO-BREAK SPACE}", " ")
+        assert said.endswith(margin_sentence(promise))
         await window.settle()
 
     run(work())
