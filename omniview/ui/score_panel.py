@@ -80,7 +80,7 @@ class ScorePanel(QWidget):
                 item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
                 item.setForeground(QColor(MUTED))
                 table.setItem(row, column, item)
-        table.setFixedHeight(_ROW * len(_MEASURES) + 26)
+        table.setFixedHeight(_ROW * len(_MEASURES) + 30)
         self._table = table
         self._against = Elided(Qt.TextElideMode.ElideMiddle)
         self._against.setObjectName("muted")
