@@ -16,13 +16,14 @@ from dataclasses import replace
 
 from omniview.core.asking import ALWAYS, BECAUSE, AskPolicy
 from omniview.core.case import Case, Failure, Scores, ScoreTable, Truth
-from omniview.core.fusion import SAFE_DEFAULT, Calibration, fuse
+from omniview.core.fusion import Calibration, fuse
 from omniview.core.image import BoolArray, Image
 from omniview.core.metrics import score
 from omniview.core.prediction import Prediction, Role
 from omniview.core.segmenter import Segmenter, asks_outside, needs_evidence
 from omniview.core.task import Task
 from omniview.errors import NotAsked, OmnimodelError, OmniViewError, SizeMismatch
+from omniview.inference.pair_card import calibration_for
 
 __all__ = ["FUSED", "analyse", "with_prediction", "with_truth"]
 
@@ -38,7 +39,7 @@ async def analyse(
     segmenters: Sequence[Segmenter],
     *,
     truth: Truth | None = None,
-    calibration: Calibration = SAFE_DEFAULT,
+    calibration: Calibration | None = None,
     ask: AskPolicy = ALWAYS,
     on_update: Callable[[Case], None] | None = None,
 ) -> Case:
@@ -55,7 +56,7 @@ async def analyse(
         task: what is looked for.
         segmenters: at most one for each role.
         truth: the reference segmentation, at the image's own size.
-        calibration: the fusion's parameters.
+        calibration: the fusion's parameters; None: those that were measured of these very models, if any.
         ask: when a segmenter outside of this machine is asked at all.
         on_update: called on the event loop's thread with each new Case: first the empty one, then after each
             result or failure.
@@ -124,13 +125,13 @@ def with_truth(case: Case, truth: Truth | None) -> Case:
     return replace(case, scores=_scores(case))
 
 
-def with_prediction(case: Case, prediction: Prediction, calibration: Calibration = SAFE_DEFAULT) -> Case:
+def with_prediction(case: Case, prediction: Prediction, calibration: Calibration | None = None) -> Case:
     """The same case with another opinion in its role, fused and scored anew. Blocks: call it in a thread.
 
     Args:
         case: the case; what it knew of that role (prediction, failure, pending) is replaced.
         prediction: of the case's own image and task.
-        calibration: the fusion's parameters.
+        calibration: the fusion's parameters; None: those that were measured of these very models, if any.
     """
     others = tuple(p for p in case.predictions if p.role != prediction.role)
     return _complete(
@@ -188,10 +189,13 @@ def _others(roles: tuple[Role, ...], role: Role) -> tuple[Role, ...]:
     return tuple(other for other in roles if other != role)
 
 
-def _complete(case: Case, calibration: Calibration) -> Case:
+def _complete(case: Case, calibration: Calibration | None) -> Case:
     if not case.predictions:
         return case
-    case = replace(case, fusion=fuse(case.predictions, calibration))
+    notes: tuple[str, ...] = ()
+    if calibration is None:
+        calibration, notes = calibration_for(case.task.name, case.predictions)
+    case = replace(case, fusion=replace(fuse(case.predictions, calibration), notes=notes))
     return replace(case, scores=_scores(case))
 
 
