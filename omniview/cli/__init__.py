@@ -15,6 +15,7 @@ import omniview
 from omniview.cli.ask import ask
 from omniview.cli.audit import audit_verify
 from omniview.cli.cache import cache_clear, cache_info
+from omniview.cli.calibrate import calibrate
 from omniview.cli.console import complain
 from omniview.cli.doctor import doctor
 from omniview.cli.metrics import metrics
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 app.command(_OPEN)(open_)
 app.command(cls=ScoreCommand)(score)
-for command in (segment, ask, metrics, train, doctor):
+for command in (segment, ask, metrics, train, calibrate, doctor):
     app.command()(command)
 
 models_app = typer.Typer(help="Model cards: what is installed, and whether it is intact.")
