@@ -169,7 +169,7 @@ def test_useless_omnimodels(scene: str) -> None:
 def test_silence() -> None:
     """Every rule falls back on the specialist where the omnimodel is silent."""
     truth, own = disc(20), of_mask(disc(18))
-    scores = judge([case("set/a", truth, own)], lambda _: None, SAFE_DEFAULT)
+    scores = judge([case("set/a", truth, own)], lambda _: None, lambda _: SAFE_DEFAULT)
     expected = dice(disc(18), truth)
     assert scores.silent.tolist() == [True]
     assert scores.dice[OMNIMODEL].tolist() == [0.0]
@@ -180,7 +180,7 @@ def test_silence() -> None:
 def test_failed_specialist() -> None:
     """A failed specialist counts as 0, and the omnimodel then stands alone."""
     truth, other = disc(20), of_mask(disc(16), "omnimodel")
-    scores = judge([case("set/a", truth, None)], lambda _: other, SAFE_DEFAULT)
+    scores = judge([case("set/a", truth, None)], lambda _: other, lambda _: SAFE_DEFAULT)
     assert scores.failed.tolist() == [True]
     assert scores.dice[SPECIALIST].tolist() == [0.0]
     assert scores.dice[FUSED].tolist() == scores.dice[OMNIMODEL].tolist() == [dice(disc(16), truth)]

@@ -8,6 +8,7 @@ so that a second run takes minutes and runs no network.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,6 +19,7 @@ import typer
 from omniview.core.task import TASKS
 from omniview.omnimodel.outlook import outlook
 from omniview.settings import Settings
+from tests.benchmarks.evidence.experiments import Evidence
 from tests.benchmarks.evidence.figures import write_figures
 from tests.benchmarks.evidence.one_task import evidence_of
 from tests.benchmarks.evidence.report import cases_tables, overall, rules, subset_table
@@ -41,6 +43,12 @@ def main(
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         parts = [pool.submit(evidence_of, name, data, out, models, second, limit) for name in wanted]
         found = [one for part in parts if (one := part.result()) is not None]
+    publish(found, out)
+    typer.echo(summary(found))
+
+
+def publish(found: Sequence[Evidence], out: Path) -> None:
+    """Write all that is made of the evidence."""
     price, model, times = _price()
     tables = [
         overall(found),
@@ -55,7 +63,6 @@ def main(
     write_csv(cases_tables(found), out / "cases")
     write_figures(found, out)
     (out / "summary.md").write_text(summary(found), encoding="utf-8")
-    typer.echo(summary(found))
 
 
 def _price() -> tuple[float | None, str, int]:

@@ -37,7 +37,7 @@ def write_figures(found: Sequence[Evidence], out: Path) -> None:
 def _panels(
     name: str, title: str, found: Sequence[Evidence], draw: Callable[[Canvas, float, Evidence], None]
 ) -> str:
-    canvas = Canvas(name, 20 + len(found) * (SIDE + GAP), SIDE + 100)
+    canvas = Canvas(name, 20 + len(found) * (SIDE + GAP), SIDE + 112)
     for place, evidence in enumerate(found):
         draw(canvas, 56 + place * (SIDE + GAP), evidence)
     ns = ", ".join(f"{e.task} n {len(e.scores[STAND_IN].names)}" for e in found)
@@ -86,7 +86,7 @@ def _sweep(canvas: Canvas, left: float, evidence: Evidence) -> None:
     axes.frame("mean Dice of the simulated omnimodel", "fused less specialist", evidence.task)
     canvas.line(left, axes.at_y(0.0), left + SIDE, axes.at_y(0.0), MUTED, stroke_dasharray="3 3")
     for place, quality in enumerate(dict.fromkeys(p.quality for p in points)):
-        mark = mark_of((FUSED, OMNIMODEL)[place])
+        mark = mark_of((SPECIALIST, OMNIMODEL, FUSED)[place])
         chosen = [(p.mean, d) for p, d in found if p.quality == quality and d.mean is not None]
         x = np.array([mean for mean, _ in chosen])
         places = axes.places(x, np.array([d.mean for _, d in chosen], np.float64))
@@ -95,7 +95,7 @@ def _sweep(canvas: Canvas, left: float, evidence: Evidence) -> None:
         for (px, _), (_, d) in zip(places, chosen, strict=True):
             if d.low is not None and d.high is not None:
                 canvas.line(px, axes.at_y(d.low), px, axes.at_y(d.high), mark.colour)
-        canvas.text(left + 110 * place, SIDE + 92, quality, colour=mark.colour)
+        canvas.text(left, SIDE + 80 + 13 * place, quality, colour=mark.colour)
 
 
 def _hard(canvas: Canvas, left: float, evidence: Evidence) -> None:

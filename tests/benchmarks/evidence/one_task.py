@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import typer
 
-from omniview.core.fusion import SAFE_DEFAULT
 from omniview.inference.card import Card, GeneralistCard, SpecialistCard, find_cards
 from omniview.training.run import folders_of
 from tests.benchmarks.evidence.experiments import SECOND, Evidence, gather
@@ -26,6 +26,8 @@ def evidence_of(
 ) -> Evidence | None:
     """Everything about a task; None where there is no data, or no pair of models."""
     cv2.setNumThreads(1)
+    # what ships is measured, not what this person has calibrated
+    os.environ["OMNIVIEW_HOME"] = str(out / "home")
     folders = folders_of(task, sorted(data.iterdir()))
     cards = _cards(models, task)
     if not folders or len(cards) < 2:
@@ -35,7 +37,7 @@ def evidence_of(
     cases = _split("test", asked, task, folders, out, limit)
     learnt = {SPECIALIST: cards[SPECIALIST]}
     calibrate = _split("calibrate", learnt, task, folders, out, limit) if task in LEARNT else []
-    found = gather(task, cases, calibrate, SAFE_DEFAULT)
+    found = gather(task, cases, calibrate, out / "simulated")
     typer.echo(f"{task}: {len(cases)} cases, {', '.join(asked)}", err=True)
     return found
 

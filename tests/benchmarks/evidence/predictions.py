@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 import typer
 
 from omniview.core.image import Array, BoolArray, FloatArray, Image
-from omniview.core.prediction import Prediction, Quality, Role
+from omniview.core.prediction import Prediction, Provenance, Quality, Role
 from omniview.core.segmenter import Segmenter
 from omniview.core.task import TASKS
 from omniview.errors import OmniViewError
@@ -30,7 +30,7 @@ from omniview.specialists.onnx_specialist import OnnxSpecialist
 from omniview.training.calibrate import field_of_view
 from omniview.training.dataset import Example, load
 
-__all__ = ["Answered", "Asked", "answers", "restored", "stored"]
+__all__ = ["Answered", "Asked", "answers", "kept", "restored", "stored"]
 
 STEPS = 65535
 _DECIDES = {
@@ -107,22 +107,28 @@ def _built(card: Card, thread: InferenceThread) -> Segmenter:
 def _answer(card: Card, model: Segmenter, task: str, example: Example, cache: Path) -> Prediction | None:
     pixels = hashlib.blake2b(example.image.tobytes(), digest_size=6).hexdigest()
     path = cache / _key(card) / task / example.folder / f"{example.name}-{pixels}.npz"
-    if path.is_file():
-        with np.load(path) as kept:
-            return restored(dict(kept), card.name, model.role)
     image = Image(example.image, modality=TASKS[task].modality)
     try:
-        prediction = asyncio.run(model.segment(image, TASKS[task]))
+        arrays = kept(path, lambda: asyncio.run(model.segment(image, TASKS[task])))
     except OmniViewError as error:
         typer.echo(f"{example.name}: {card.name}: {error}", err=True)
         return None
-    arrays = stored(prediction)
+    weights = " ".join(digest for _, digest in card.files())
+    return restored(arrays, card.name, model.role, weights)
+
+
+def kept(path: Path, answer: Callable[[], Prediction]) -> dict[str, Array]:
+    """The arrays of a prediction, from its file if there is one, else asked for and written."""
+    if path.is_file():
+        with np.load(path) as file:
+            return dict(file)
+    arrays = stored(answer())
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
-    with unfinished.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    with unfinished.open("wb") as part:
+        np.savez_compressed(part, allow_pickle=False, **arrays)
     unfinished.replace(path)
-    return restored(arrays, card.name, model.role)
+    return arrays
 
 
 def _key(card: Card) -> str:
@@ -142,7 +148,7 @@ def stored(prediction: Prediction) -> dict[str, Array]:
     return arrays
 
 
-def restored(arrays: dict[str, Array], name: str, role: Role) -> Prediction:
+def restored(arrays: dict[str, Array], name: str, role: Role, weights: str | None = None) -> Prediction:
     """The prediction that `stored` was given, its mask exactly, its probabilities to 1/65535."""
     spread, quality = arrays.get("spread"), arrays.get("quality")
     return Prediction(
@@ -151,6 +157,7 @@ def restored(arrays: dict[str, Array], name: str, role: Role) -> Prediction:
         _out_of_steps(arrays["probability"]),
         None if spread is None else _out_of_steps(spread),
         None if quality is None else Quality(*(float(q) for q in quality)),
+        provenance=Provenance(weights_sha256=weights),
     )
 
 

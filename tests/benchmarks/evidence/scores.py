@@ -17,10 +17,11 @@ from omniview.training.calibrate import dice
 from tests.benchmarks.evidence.predictions import Answered
 from tests.benchmarks.evidence.rivals import RIVALS, Rule, oracle_dice
 
-__all__ = ["FUSED", "OMNIMODEL", "ORACLE", "SPECIALIST", "Opponent", "Scores", "judge"]
+__all__ = ["FUSED", "OMNIMODEL", "ORACLE", "SPECIALIST", "Opponent", "Scores", "Trusted", "judge"]
 
 SPECIALIST, OMNIMODEL, FUSED, ORACLE = "specialist", "omnimodel", "fused", "oracle pick"
 
+Trusted: TypeAlias = Callable[[Sequence[Prediction]], Calibration]
 Opponent: TypeAlias = Callable[[Answered], Prediction | None]
 """What the omnimodel says about a case; None: no usable mask."""
 
@@ -74,7 +75,7 @@ class Scores:
 def judge(
     cases: Sequence[Answered],
     omnimodel: Opponent,
-    calibration: Calibration,
+    calibration: Trusted,
     rivals: Mapping[str, Rule] = RIVALS,
 ) -> Scores:
     """Fuse and score every case; each rule falls back on the specialist where the omnimodel is silent.
@@ -82,7 +83,7 @@ def judge(
     Args:
         cases: with the specialist's answers under `SPECIALIST`.
         omnimodel: the opponent.
-        calibration: of the fusion, as it ships.
+        calibration: gives what the fusion goes by, of the predictions of a case, as the engine asks for it.
         rivals: the rules to compare with.
     """
     columns: dict[str, list[float]] = {m: [] for m in (SPECIALIST, OMNIMODEL, FUSED, *rivals, ORACLE)}
@@ -91,7 +92,7 @@ def judge(
     for case in cases:
         own, other = case.by[SPECIALIST], omnimodel(case)
         given = [p for p in (own, other) if p is not None]
-        fusion = fuse(given, calibration) if given else None
+        fusion = fuse(given, calibration(given)) if given else None
         row = {
             name: 0.0 if said is None else _dice(case, said.mask)
             for name, said in ((SPECIALIST, own), (OMNIMODEL, other), (FUSED, fusion))
