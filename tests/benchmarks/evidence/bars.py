@@ -19,6 +19,8 @@ __all__ = ["Bar", "bars"]
 HARD_TASKS = ("polyp", "breast")
 HALF = 0.5
 VESSEL_BAND = 0.002
+DIGIT = 5e-4
+"""Less than half of the last digit that is printed is no difference."""
 COVERED, SLACK = 0.9, 0.02
 """What the margin promises of the truth, on average, and how far it may be off."""
 
@@ -43,8 +45,8 @@ def _of(evidence: Evidence) -> Iterator[Bar]:
     best = better_single(scores)
     own, other = gains(scores, (SPECIALIST, best))
     change = other.difference.mean or 0.0
-    asked = "fused at least as good as the better single model"
-    yield Bar(asked, task, f"{signed(other.difference)} against the {best}", change >= -1e-9)
+    asked = "fused at least as good as the better single model, to three digits"
+    yield Bar(asked, task, f"{signed(other.difference)} against the {best}", change > -DIGIT)
     if task == "vessel":
         change = own.difference.mean or 0.0
         asked = f"vessels within {VESSEL_BAND} of the specialist"
@@ -65,6 +67,8 @@ def _of(evidence: Evidence) -> Iterator[Bar]:
     ):
         reached = held.mean is not None and abs(held.mean - COVERED) <= SLACK
         shown = "no margin was calibrated" if held.mean is None else f"{mean(held)}, n {held.n}"
+        if held.mean is not None and held.mean > COVERED + SLACK:
+            shown += ", more than was promised"
         yield Bar(f"{contour}: within {SLACK} of {COVERED}", task, shown, reached)
 
 
