@@ -37,7 +37,7 @@ def write_figures(found: Sequence[Evidence], out: Path) -> None:
 def _panels(
     name: str, title: str, found: Sequence[Evidence], draw: Callable[[Canvas, float, Evidence], None]
 ) -> str:
-    canvas = Canvas(name, 20 + len(found) * (SIDE + GAP), SIDE + 112)
+    canvas = Canvas(name, 20 + len(found) * (SIDE + GAP), SIDE + 126)
     for place, evidence in enumerate(found):
         draw(canvas, 56 + place * (SIDE + GAP), evidence)
     ns = ", ".join(f"{e.task} n {len(e.scores[STAND_IN].names)}" for e in found)
@@ -95,7 +95,7 @@ def _sweep(canvas: Canvas, left: float, evidence: Evidence) -> None:
         for (px, _), (_, d) in zip(places, chosen, strict=True):
             if d.low is not None and d.high is not None:
                 canvas.line(px, axes.at_y(d.low), px, axes.at_y(d.high), mark.colour)
-        canvas.text(left, SIDE + 80 + 13 * place, quality, colour=mark.colour)
+        canvas.text(left, SIDE + 92 + 13 * place, quality, colour=mark.colour)
 
 
 def _hard(canvas: Canvas, left: float, evidence: Evidence) -> None:
