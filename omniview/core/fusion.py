@@ -106,10 +106,12 @@ def _together(specialist: Prediction, omnimodel: Prediction, calibration: Calibr
     of_omnimodel = _believed(omnimodel.quality, calibration)
     trust = trust_of(of_specialist.value, of_omnimodel.value, calibration)
 
-    doubt = entropy(specialist.probability) if specialist.spread is None else _doubt(specialist.spread)
-    doubt *= np.float32(-calibration.gamma * (1.0 - trust))
-    doubt += np.float32(1.0 - trust)
-    own = doubt  # the specialist's weight, w_S
+    own: FloatArray | np.float32 = np.float32(1.0 - trust)  # the specialist's weight, w_S
+    if calibration.gamma:
+        doubt = entropy(specialist.probability) if specialist.spread is None else _doubt(specialist.spread)
+        doubt *= np.float32(-calibration.gamma * (1.0 - trust))
+        doubt += np.float32(1.0 - trust)
+        own = doubt
 
     prior = math.log(calibration.prior) - math.log1p(-calibration.prior)
     pooled = _log_odds(specialist.probability, calibration.limit, prior)
@@ -121,15 +123,12 @@ def _together(specialist: Prediction, omnimodel: Prediction, calibration: Calibr
     np.negative(pooled, out=pooled)
     probability = sigmoid_of_negative(pooled)
 
-    share = own
-    share += np.float32(trust)
-    np.divide(np.float32(trust), share, out=share)
-    np.minimum(share, np.float32(1.0), out=share)
+    share = np.minimum(np.float32(trust) / (own + np.float32(trust)), np.float32(1.0))
     return Fusion(
         probability,
         probability > EDGE,
         _fused_uncertainty(probability, share, specialist, omnimodel),
-        share,
+        np.full_like(probability, share) if share.ndim == 0 else share,
         _margin(probability, calibration.margin),
         _told(of_specialist, of_omnimodel, trust, calibration)
         if specialist.quality or omnimodel.quality
@@ -171,23 +170,19 @@ def _log_odds(probability: FloatArray, limit: float, prior: float) -> FloatArray
 
 
 def _fused_uncertainty(
-    probability: FloatArray, share: FloatArray, specialist: Prediction, omnimodel: Prediction
+    probability: FloatArray, share: FloatArray | np.float32, specialist: Prediction, omnimodel: Prediction
 ) -> FloatArray:
     uncertainty = entropy(probability)
+    rest = np.float32(1.0) - share
     contradiction = specialist.probability - omnimodel.probability
     np.abs(contradiction, out=contradiction)
-    rest = np.float32(1.0) - share
-    contradiction *= share
-    contradiction *= rest
-    contradiction *= np.float32(4.0)
+    contradiction *= share * rest * np.float32(4.0)
     np.maximum(uncertainty, contradiction, out=uncertainty)
-    if specialist.spread is not None:
-        rest *= _doubt(specialist.spread)
-        np.maximum(uncertainty, rest, out=uncertainty)
-    if omnimodel.spread is not None:
-        spread = _doubt(omnimodel.spread)
-        spread *= share
-        np.maximum(uncertainty, spread, out=uncertainty)
+    for prediction, part in ((specialist, rest), (omnimodel, share)):
+        if prediction.spread is not None:
+            doubt = _doubt(prediction.spread)
+            doubt *= part
+            np.maximum(uncertainty, doubt, out=uncertainty)
     return np.minimum(uncertainty, np.float32(1.0), out=uncertainty)
 
 

@@ -44,7 +44,8 @@ class Calibration:
     Attributes:
         kappa: how steeply the weight follows a difference of predicted Dice; 0 or more.
         bias: log-odds of trusting the omnimodel where both predicted qualities are equal.
-        gamma: how much of the specialist's weight an entirely unsure pixel loses; [0,1).
+        gamma: how much of the specialist's weight an entirely unsure pixel loses; [0,1). By
+            default none: on the calibrate splits it changed mean Dice by less than 0.0002.
         prior: probability of the label at a pixel that nobody has looked at, within (0,1); counted once.
         limit: log-odds beyond which no single model is believed; positive. It keeps a hard 0/1 mask from
             outvoting everything.
@@ -61,7 +62,7 @@ class Calibration:
 
     kappa: float = 16.0
     bias: float = -6.0
-    gamma: float = 0.5
+    gamma: float = 0.0
     prior: float = 0.5
     limit: float = 6.0
     assumed_specialist: float = 0.75

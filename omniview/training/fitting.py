@@ -39,6 +39,7 @@ KAPPAS = (4.0, 8.0, 16.0, 32.0)
 BIASES = (-8.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0)
 AS_GOOD = 5e-4
 """Differences of mean Dice that are no difference."""
+ROUNDING = 1e-9
 POOR = 0.3
 """Predicted Dice of a specialist that expects to fail: there, listening most is best if all else is equal."""
 
@@ -179,7 +180,7 @@ def fit(cases: Sequence[Observed], *, alpha: float = ALPHA, groups: Sequence[str
         rows = fold == k
         held[rows] = table.fused(_trust(table, ~rows))[rows]
     # cross-validated and beyond chance: a handful of cases must not loosen what is known to be safe
-    better = _gain(held - safe).low > 0.0
+    better = _gain(held - safe).low > ROUNDING
     every = np.ones(len(cases), np.bool_)
     chosen = _trust(table, every) if better else _cautious(table, every)
     mixed, final = table.mixed(chosen), table.fused(chosen)

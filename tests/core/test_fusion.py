@@ -47,7 +47,7 @@ def calibrations(draw: st.DrawFn) -> Calibration:
     return Calibration(
         kappa=draw(st.floats(0, 100)),
         bias=draw(st.floats(-100, 100)),
-        gamma=draw(st.floats(0, 0.999)),
+        gamma=draw(st.just(0.0) | st.floats(0, 0.999)),
         prior=draw(st.floats(0.001, 0.999)),
         limit=draw(st.floats(0.1, 15)),
         ceiling=draw(st.floats(0, 1)),
@@ -139,12 +139,12 @@ def test_the_omnimodel_gets_more_where_the_specialist_doubts() -> None:
     """The share rises with the specialist's own doubt: its spread if known, else its entropy."""
     p = np.full(SHAPE, 0.99, np.float32)
     p[..., 0] = 0.55
-    other = predicted("omnimodel", 0.5)
-    by_entropy = fuse((predicted("specialist", p), other)).weight
+    other, c = predicted("omnimodel", 0.5), Calibration(gamma=0.5)
+    by_entropy = fuse((predicted("specialist", p), other), c).weight
     assert (by_entropy[..., 0] > by_entropy[..., 1]).all()
     spread = np.zeros(SHAPE, np.float32)
     spread[..., 2] = 0.4
-    by_spread = fuse((predicted("specialist", p, spread=spread), other)).weight
+    by_spread = fuse((predicted("specialist", p, spread=spread), other), c).weight
     assert (by_spread[..., 2] > by_spread[..., 0]).all()
     np.testing.assert_array_equal(by_spread[..., 0], by_spread[..., 1])
 
