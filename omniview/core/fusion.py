@@ -7,8 +7,9 @@ quality of the whole mask therefore sets the weight, and the uncertainty of each
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from omniview.core.trust import SAFE_DEFAULT, Calibration, Margin
 from omniview.core.uncertainty import entropy, sigmoid_of_negative
 
 __all__ = ["SAFE_DEFAULT", "Calibration", "Fusion", "fuse", "trust_of"]
+
+_STRIP = 32_768
+"""Pixels that are fused at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,35 +110,69 @@ def _together(specialist: Prediction, omnimodel: Prediction, calibration: Calibr
     of_omnimodel = _believed(omnimodel.quality, calibration)
     trust = trust_of(of_specialist.value, of_omnimodel.value, calibration)
 
-    own: FloatArray | np.float32 = np.float32(1.0 - trust)  # the specialist's weight, w_S
-    if calibration.gamma:
-        doubt = entropy(specialist.probability) if specialist.spread is None else _doubt(specialist.spread)
-        doubt *= np.float32(-calibration.gamma * (1.0 - trust))
-        doubt += np.float32(1.0 - trust)
-        own = doubt
-
-    prior = math.log(calibration.prior) - math.log1p(-calibration.prior)
-    pooled = _log_odds(specialist.probability, calibration.limit, prior)
-    pooled *= own
-    other = _log_odds(omnimodel.probability, calibration.limit, prior)
-    other *= np.float32(trust)
-    pooled += other
-    pooled += np.float32(prior)
-    np.negative(pooled, out=pooled)
-    probability = sigmoid_of_negative(pooled)
-
-    share = np.minimum(np.float32(trust) / (own + np.float32(trust)), np.float32(1.0))
+    probability, uncertainty, share = (np.empty(specialist.probability.shape, np.float32) for _ in range(3))
+    outputs = [whole.reshape(-1) for whole in (probability, uncertainty, share)]
+    for place, strip in _strips(specialist, omnimodel):
+        for output, part in zip(outputs, _pool(strip, trust, calibration), strict=True):
+            output[place] = part
     return Fusion(
         probability,
         probability > EDGE,
-        _fused_uncertainty(probability, share, specialist, omnimodel),
-        np.full_like(probability, share) if share.ndim == 0 else share,
+        uncertainty,
+        share,
         _margin(probability, calibration.margin),
         _told(of_specialist, of_omnimodel, trust, calibration)
         if specialist.quality or omnimodel.quality
         else None,
         calibration.margin,
     )
+
+
+class _Strip(NamedTuple):
+    """Some pixels of both models, (P,) float32 each; spread may be missing."""
+
+    specialist: FloatArray
+    omnimodel: FloatArray
+    spread_of_specialist: FloatArray | None
+    spread_of_omnimodel: FloatArray | None
+
+
+def _strips(specialist: Prediction, omnimodel: Prediction) -> Iterator[tuple[slice, _Strip]]:
+    """All pixels, a few at a time: what lies between input and output then stays in the processor's cache."""
+    flat = [
+        None if whole is None else whole.reshape(-1)
+        for whole in (specialist.probability, omnimodel.probability, specialist.spread, omnimodel.spread)
+    ]
+    for start in range(0, specialist.probability.size, _STRIP):
+        place = slice(start, start + _STRIP)
+        own, other, *spreads = (None if whole is None else whole[place] for whole in flat)
+        assert own is not None
+        assert other is not None
+        yield place, _Strip(own, other, *spreads)
+
+
+def _pool(
+    strip: _Strip, trust: float, calibration: Calibration
+) -> tuple[FloatArray, FloatArray, FloatArray | np.float32]:
+    """Fused probability, its uncertainty, and the share of the omnimodel."""
+    own: FloatArray | np.float32 = np.float32(1.0 - trust)  # the specialist's weight, w_S
+    if calibration.gamma:
+        spread = strip.spread_of_specialist
+        doubt = entropy(strip.specialist) if spread is None else _doubt(spread)
+        doubt *= np.float32(-calibration.gamma * (1.0 - trust))
+        doubt += np.float32(1.0 - trust)
+        own = doubt
+    prior = math.log(calibration.prior) - math.log1p(-calibration.prior)
+    pooled = _log_odds(strip.specialist, calibration.limit, prior)
+    pooled *= own
+    other = _log_odds(strip.omnimodel, calibration.limit, prior)
+    other *= np.float32(trust)
+    pooled += other
+    pooled += np.float32(prior)
+    np.negative(pooled, out=pooled)
+    probability = sigmoid_of_negative(pooled)
+    share = np.minimum(np.float32(trust) / (own + np.float32(trust)), np.float32(1.0))
+    return probability, _fused_uncertainty(probability, share, strip), share
 
 
 def trust_of(of_specialist: float, of_omnimodel: float, calibration: Calibration) -> float:
@@ -169,18 +207,16 @@ def _log_odds(probability: FloatArray, limit: float, prior: float) -> FloatArray
     return p
 
 
-def _fused_uncertainty(
-    probability: FloatArray, share: FloatArray | np.float32, specialist: Prediction, omnimodel: Prediction
-) -> FloatArray:
+def _fused_uncertainty(probability: FloatArray, share: FloatArray | np.float32, strip: _Strip) -> FloatArray:
     uncertainty = entropy(probability)
     rest = np.float32(1.0) - share
-    contradiction = specialist.probability - omnimodel.probability
+    contradiction = strip.specialist - strip.omnimodel
     np.abs(contradiction, out=contradiction)
     contradiction *= share * rest * np.float32(4.0)
     np.maximum(uncertainty, contradiction, out=uncertainty)
-    for prediction, part in ((specialist, rest), (omnimodel, share)):
-        if prediction.spread is not None:
-            doubt = _doubt(prediction.spread)
+    for spread, part in ((strip.spread_of_specialist, rest), (strip.spread_of_omnimodel, share)):
+        if spread is not None:
+            doubt = _doubt(spread)
             doubt *= part
             np.maximum(uncertainty, doubt, out=uncertainty)
     return np.minimum(uncertainty, np.float32(1.0), out=uncertainty)
