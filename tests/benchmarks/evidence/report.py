@@ -33,7 +33,7 @@ def overall(found: Sequence[Evidence]) -> Table:
     return Table(
         "overall",
         "Mean Dice on every test set",
-        ("omnimodel", "set", "n", "no mask: specialist / omnimodel", "omnimodel where it answered", *models),
+        ("experiment", "set", "n", "no mask: specialist / omnimodel", "omnimodel where it answered", *models),
         tuple(rows),
         "A case without a mask counts as 0 for that model; every rule then takes the other's mask.",
     )
@@ -59,7 +59,7 @@ def rules(found: Sequence[Evidence]) -> Table:
         "rules",
         "Fused against each model and each rival rule",
         (
-            "omnimodel",
+            "experiment",
             "set",
             "against",
             "n",
@@ -113,7 +113,7 @@ def subset_table(found: Sequence[Evidence]) -> Table:
         "subsets",
         "Easiest and hardest tenth, by who chose them",
         (
-            "omnimodel",
+            "experiment",
             "task",
             "subset",
             "chosen by",

@@ -41,7 +41,7 @@ def asking(found: Sequence[Evidence], answers: int, price: float | None, model: 
         "asking",
         "Asking only about doubtful images",
         (
-            "omnimodel",
+            "experiment",
             "task",
             "at most asked",
             "below a predicted Dice of",
@@ -77,7 +77,7 @@ def trust(found: Sequence[Evidence]) -> Table:
         "trust",
         "Predicted Dice, its 90 % interval, and the margin",
         (
-            "omnimodel",
+            "experiment",
             "task",
             "subset",
             "model",

@@ -87,7 +87,7 @@ def _hard(found: Sequence[Evidence]) -> Table:
         "Easiest and hardest tenth, by who chose them",
         (
             "task",
-            "omnimodel",
+            "experiment",
             "subset",
             "n",
             *MODELS,
@@ -116,7 +116,7 @@ def _simulated(found: Sequence[Evidence]) -> Table:
     return Table(
         "simulated",
         "A simulated omnimodel of published strength (not measured)",
-        ("task", "omnimodel", "subset", "n", *MODELS, "fused less specialist", "oracle's gap closed"),
+        ("task", "experiment", "subset", "n", *MODELS, "fused less specialist", "oracle's gap closed"),
         tuple(rows),
         "Mean Dice 0.77 where it answers, no answer to a quarter of the images; a silent image counts as 0 "
         "for the omnimodel.",
