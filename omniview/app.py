@@ -69,7 +69,7 @@ def run(
         composer,
         paths,
         permission=Gate(lambda: composer.settings, given=consent),
-        preferences=StoredPreferences(composer.use),
+        preferences=StoredPreferences(lambda: composer.settings, composer.use),
         scorer=FolderScorer(lambda: composer.settings, consent=consent),
         truth=truth,
         task=task,

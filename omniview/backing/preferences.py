@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from omniview.core.check import Check
 from omniview.errors import OutputError
@@ -21,10 +23,12 @@ class StoredPreferences:
     """Keeps settings under OmniView's home.
 
     Args:
+        current: gives the settings in force, with what environment and command line decide.
         follow: called with the settings in force after each change.
     """
 
-    def __init__(self, follow: Callable[[Settings], None]) -> None:
+    def __init__(self, current: Callable[[], Settings], follow: Callable[[Settings], None]) -> None:
+        self._current = current
         self._follow = follow
 
     def stored(self) -> Stored:
@@ -43,18 +47,17 @@ class StoredPreferences:
             str(home() / "prices.toml"),
         )
 
-    def use(self, settings: Settings, keys: Mapping[str, str]) -> Settings:
-        """Save settings and keys, and use them from now on.
+    def use(self, settings: Settings, keys: Mapping[str, str]) -> None:
+        """Save settings and keys; what was changed by that holds from now on.
 
         Raises:
             OmniViewError: they could not be saved.
         """
+        now = self._in_force(settings)
         for provider, key in keys.items():
             keep_key(provider, key)
         settings.save()
-        now = Settings.load()
         self._follow(now)
-        return now
 
     def withdraw_consent(self, endpoint: str) -> None:
         """Forget that pixels may go to `endpoint`."""
@@ -64,23 +67,41 @@ class StoredPreferences:
         """Forget all kept answers."""
         AnswerCache(home(), 0).clear()
 
-    async def test(self, provider: str, settings: Settings, key: str) -> Sequence[Check]:
+    async def test(self, provider: str, settings: Settings, key: str, *, offline: bool) -> Sequence[Check]:
         """Try to reach a provider with `settings`, without any pixels.
 
         Raises:
             NotAllowed: offline.
             OutputError: the audit could not be written, so nothing was tried.
         """
+        tried = await asyncio.to_thread(self._in_force, settings)
 
         def entered_or_stored(name: str) -> str | None:
             return key or api_key(name)
 
         return await check_connection(
-            provider, settings, entered_or_stored, audit=Audit(home()), offline=settings.offline
+            provider, tried, entered_or_stored, audit=Audit(home()), offline=offline or tried.offline
         )
+
+    def _in_force(self, entered: Settings) -> Settings:
+        """The settings in force, with what differs between the file and what was entered."""
+        before = Settings.load(environment=False).model_dump()
+        return Settings.model_validate(_laid_over(self._current().model_dump(), before, entered.model_dump()))
 
     def _airlock(self) -> Airlock:
         return Airlock(home(), offline=False)
+
+
+def _laid_over(
+    current: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`current` with the values that changed from `before` to `after`, table by table."""
+    return {
+        name: _laid_over(value, before[name], after[name])
+        if isinstance(value, Mapping)
+        else (value if before[name] == after[name] else after[name])
+        for name, value in current.items()
+    }
 
 
 def keep_key(provider: str, key: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QModelIndex, QSize, Qt, QUrl, pyqtSignal
@@ -28,7 +29,7 @@ from PyQt6.QtWidgets import (
 )
 
 from omniview.batch.journal import NAME
-from omniview.batch.run import Progress, Result, Run
+from omniview.batch.run import Progress, Result, Resume, Run
 from omniview.errors import OmniViewError
 from omniview.ui.batch_form import BatchForm
 from omniview.ui.batch_plan import Planned, Scorer, Wish
@@ -69,7 +70,7 @@ class BatchBox(QDialog):
         self._running = Latest(self._defect)
         self._planned: Planned | None = None
         self._run: Run | None = None
-        self._paused = self._reported = False
+        self._paused = self._reported = self._online = False
         self._table = CaseTable()
         self._plan_text, self._message = QLabel(), QLabel()
         self._bar = QProgressBar()
@@ -90,7 +91,8 @@ class BatchBox(QDialog):
         await self._planning.close()
         if self._run is not None:
             self._run.cancel()
-        await self._running.settle()
+            await self._running.settle()
+        await self._running.close()
         self._form.close_down()
         self.reject()
 
@@ -146,7 +148,7 @@ class BatchBox(QDialog):
         column.addLayout(buttons)
 
     def _connect(self) -> None:
-        self._form.changed.connect(self._plan)
+        self._form.changed.connect(self.plan)
         self._form.asked.connect(self._ask_folder)
         self._filter.textChanged.connect(self._table.filter)
         self._view.doubleClicked.connect(self._open_case)
@@ -158,8 +160,14 @@ class BatchBox(QDialog):
     def _ask_folder(self, then: Callable[[Path], None]) -> None:
         ask_paths(self, "Choose a folder", QFileDialog.FileMode.Directory, lambda paths: then(paths[0]))
 
-    def _plan(self) -> None:
-        """Look at what was chosen; a newer choice wins."""
+    def plan(self) -> None:
+        """Look at what was chosen; a newer choice wins. What is at work goes on, unless that is forbidden."""
+        if self._run is not None:
+            now = self._form.wish()
+            if self._online and (now is None or now.offline):
+                self._tell("Stopping: the window is offline now.", Level.WARNING)
+                self._run.cancel()
+            return
         self._planned = None
         self._tell("")
         wish, out = self._form.wish(), self._form.out()
@@ -185,7 +193,7 @@ class BatchBox(QDialog):
                 self._tell(str(error), Level.ERROR)
             return
         if newest():
-            self._planned, self._reported = planned, reported
+            self._planned, self._reported, self._online = planned, reported, not wish.offline
             self._table.show_pairs(planned.pairing.pairs)
             self._plan_text.setText(_plan_words(planned, cost))
             left = planned.pairing.unpaired
@@ -204,8 +212,10 @@ class BatchBox(QDialog):
         self._paused = False
         try:
             resume = await asyncio.to_thread((out / NAME).exists)
-            run = self._run = planned.run(
-                out, apart=True, resume="yes" if resume else "no", on_progress=self._show_progress
+            going_on: Resume = "yes" if resume else "no"
+            # in a thread: it reads the models' cards
+            run = self._run = await asyncio.to_thread(
+                partial(planned.run, out, apart=True, resume=going_on, on_progress=self._show_progress)
             )
             self._show_state()
             if resume:

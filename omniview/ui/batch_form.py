@@ -34,7 +34,7 @@ class BatchForm(QWidget):
         omnimodels: the omnimodels that can be chosen.
         task: chosen at first.
         omnimodel: chosen at first.
-        offline: open no socket, as the window says.
+        offline: whether the window is offline, asked whenever it matters.
     """
 
     changed = pyqtSignal()
@@ -48,7 +48,7 @@ class BatchForm(QWidget):
         *,
         task: str,
         omnimodel: str,
-        offline: bool,
+        offline: Callable[[], bool],
     ) -> None:
         super().__init__()
         self._offline = offline
@@ -100,7 +100,7 @@ class BatchForm(QWidget):
             Path(truth) if truth else None,
             self._task.currentData(),
             self._omnimodel.currentData(),
-            self._offline,
+            self._offline(),
             self._masks.isChecked(),
         )
 

@@ -11,7 +11,7 @@ from omniview.ui.batch_dialog import BatchBox
 from omniview.ui.batch_form import BatchForm
 from omniview.ui.batch_plan import Scorer
 from omniview.ui.models import Models
-from omniview.ui.session import Entry, Session
+from omniview.ui.session import Entry, Session, Snapshot
 
 __all__ = ["Batches"]
 
@@ -21,7 +21,7 @@ class Batches:
 
     Args:
         parent: the window.
-        session: task, omnimodel and offline are what the dialog begins with.
+        session: task and omnimodel are what the dialog begins with; its offline always holds.
         models: the tasks and omnimodels that can be chosen.
         scorer: plans and runs; None where folders cannot be scored.
         show: opens entries in the window.
@@ -38,6 +38,7 @@ class Batches:
         self._parent, self._session, self._models = parent, session, models
         self._scorer, self._show = scorer, show
         self._box: BatchBox | None = None
+        session.changed.connect(self._follow)
 
     @property
     def box(self) -> BatchBox | None:
@@ -55,7 +56,7 @@ class Batches:
                 self._models.omnimodels(),
                 task=now.task,
                 omnimodel=now.omnimodel,
-                offline=now.offline,
+                offline=lambda: self._session.now.offline,
             )
             self._box = BatchBox(self._parent, self._scorer, form)
             self._box.opened.connect(self._open_case)
@@ -74,6 +75,11 @@ class Batches:
         if box is not None:
             await box.close_down()
             box.deleteLater()
+
+    def _follow(self, old: Snapshot, new: Snapshot) -> None:
+        """What was planned online is not what would be done offline, and the other way round."""
+        if self._box is not None and old.offline is not new.offline:
+            self._box.plan()
 
     def _open_case(self, image: Path, truth: Path | None) -> None:
         self._show([Entry(image.name, image, truth=truth)])

@@ -44,11 +44,10 @@ class Preferences(Protocol):
         """
         ...
 
-    def use(self, settings: Settings, keys: Mapping[str, str]) -> Settings:
-        """Save `settings` and the new `keys` by provider, and use them from now on.
+    def use(self, settings: Settings, keys: Mapping[str, str]) -> None:
+        """Save `settings` and the new `keys` by provider; what was changed by that holds from now on.
 
-        Returns:
-            What is in force now, the environment on top.
+        What the environment and the command line decide stays in force.
 
         Raises:
             OmniViewError: they could not be saved; nothing has changed then.
@@ -63,8 +62,10 @@ class Preferences(Protocol):
         """Forget all kept answers."""
         ...
 
-    async def test(self, provider: str, settings: Settings, key: str) -> Sequence[Check]:
+    async def test(self, provider: str, settings: Settings, key: str, *, offline: bool) -> Sequence[Check]:
         """Try to reach a provider with `settings`, without any pixels. An empty `key` means the stored one.
+
+        What the environment and the command line decide goes before `settings`, as it does for questions.
 
         Raises:
             OmniViewError: it may not be tried at all, as offline.

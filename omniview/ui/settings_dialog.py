@@ -57,17 +57,24 @@ class SettingsBox(QDialog):
         parent: the window.
         preferences: keeps settings and keys.
         stored: what is in force.
-        used: called with the settings in force once they were saved.
+        used: called once something was saved, with whether the network was switched off by that.
+        offline: whether the window is offline now; then no connection is tried.
     """
 
     def __init__(
-        self, parent: QWidget, preferences: Preferences, stored: Stored, used: Callable[[Settings], None]
+        self,
+        parent: QWidget,
+        preferences: Preferences,
+        stored: Stored,
+        used: Callable[[bool], None],
+        offline: Callable[[], bool],
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Settings")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(*_SIZE)
-        self._preferences, self._stored, self._used = preferences, stored, used
+        self._preferences, self._stored = preferences, stored
+        self._used, self._offline = used, offline
         self._latest = Latest(lambda error: _log.error("defect", exc_info=error))
         self._editors: dict[str, Editor] = {}
         self._keys: dict[str, QLineEdit] = {}
@@ -124,12 +131,8 @@ class SettingsBox(QDialog):
             editor.widget().setEnabled(variable is None)
             editor.widget().setAccessibleName(row.title)
             editor.widget().setObjectName(row.name)
-            form.addRow(row.title, editor.widget())
-            form.addRow(
-                "", _muted(row.hint if variable is None else f"{variable} in the environment decides.")
-            )
-        if page.provider:
-            self._test_row(form, page.provider)
+            hint = row.hint if variable is None else f"{variable} in the environment decides."
+            form.addRow(row.title, _with_hint(editor.widget(), _muted(hint)))
         if extra is not None:
             extra(form)
         scroll = QScrollArea()
@@ -197,14 +200,18 @@ class SettingsBox(QDialog):
     async def _once(self, button: QPushButton, deed: Callable[[], None], done: str) -> None:
         """Do something that cannot be done twice, and say so on its button."""
         button.setEnabled(False)
-        await asyncio.to_thread(deed)
+        try:
+            await asyncio.to_thread(deed)
+        except OmniViewError:
+            button.setEnabled(True)
+            raise
         button.setText(done)
 
     async def _save(self) -> None:
         entered = self._entered()
         keys = {name: box.text().strip() for name, box in self._keys.items() if box.text().strip()}
-        now = await asyncio.to_thread(self._preferences.use, entered, keys)
-        self._used(now)
+        await asyncio.to_thread(self._preferences.use, entered, keys)
+        self._used(entered.offline and not self._stored.settings.offline)
         self.accept()
 
     async def _test(self, provider: str) -> None:
@@ -213,7 +220,8 @@ class SettingsBox(QDialog):
         button.setEnabled(False)
         label.setText("Trying…")
         try:
-            found = await self._preferences.test(provider, entered, self._keys[provider].text().strip())
+            key = self._keys[provider].text().strip()
+            found = await self._preferences.test(provider, entered, key, offline=self._offline())
             label.setText(_as_lines(found))
         except OmniViewError as error:
             label.setText(str(error))
@@ -241,7 +249,7 @@ class SettingsDesk:
 
     Args:
         parent: the window.
-        session: takes omnimodel and offline, and messages.
+        session: tells whether the window is offline; takes messages.
         preferences: keeps settings and keys, or None where there are none.
         again: analyses anew with what was saved.
     """
@@ -280,7 +288,9 @@ class SettingsDesk:
         except OmniViewError as error:
             self._session.update(notice=notice_of(error))
             return
-        self._box = SettingsBox(self._parent, preferences, stored, self._use)
+        self._box = SettingsBox(
+            self._parent, preferences, stored, self._use, lambda: self._session.now.offline
+        )
         self._box.finished.connect(self._closed)
         if page:
             self._box.show_page(page)
@@ -289,8 +299,9 @@ class SettingsDesk:
     def _closed(self, _result: int) -> None:
         self._box = None
 
-    def _use(self, settings: Settings) -> None:
-        self._again(omnimodel=settings.omnimodel, offline=settings.offline)
+    def _use(self, went_offline: bool) -> None:
+        # what is chosen in the window stays: a saved setting never goes online by itself
+        self._again(**({"offline": True} if went_offline else {}))
         self._session.update(notice=Notice("The settings are saved.", level=Level.GOOD))
 
 

@@ -150,6 +150,25 @@ def test_stopped_and_gone_on_with(run: Run, desk: Desk, folder: Path, tmp_path: 
     run(work())
 
 
+def test_the_dialog_follows_the_windows_offline(run: Run, desk: Desk, folder: Path, tmp_path: Path) -> None:
+    """What was planned before the switch is planned anew, as the window says now."""
+
+    async def work() -> None:
+        box = await _planned(desk, folder, tmp_path / "out")
+        form = box.findChild(BatchForm)
+        assert form is not None
+        for offline in (False, True):
+            desk.window.session.update(offline=offline)
+            assert not _button(box, "Start").isEnabled()  # until it is planned anew
+            wish = form.wish()
+            assert wish is not None
+            assert wish.offline is offline
+            await box.settle()
+            assert _button(box, "Start").isEnabled()
+
+    run(work())
+
+
 def test_double_click_opens_the_case(run: Run, desk: Desk, folder: Path, tmp_path: Path) -> None:
     """Image and truth are opened in the window, while the dialog stays."""
 

@@ -40,13 +40,19 @@ def ring() -> Iterator[MemoryKeyring]:
 class Desk:
     """A dialog and what came of it."""
 
-    def __init__(self) -> None:
-        self.followed: list[Settings] = []
-        self.used: list[Settings] = []
-        self.preferences = StoredPreferences(self.followed.append)
+    def __init__(self, *, offline: bool = False, **chosen: object) -> None:
+        self.now = Settings.load().changed(**chosen)  # as the command line may have it
+        self.used: list[bool] = []
+        self.preferences = StoredPreferences(lambda: self.now, self.follow)
         self.parent = QWidget()
-        self.box = SettingsBox(self.parent, self.preferences, self.preferences.stored(), self.used.append)
+        self.box = SettingsBox(
+            self.parent, self.preferences, self.preferences.stored(), self.used.append, lambda: offline
+        )
         self.box.show()
+
+    def follow(self, settings: Settings) -> None:
+        """As the composer does."""
+        self.now = settings
 
     def editor(self, name: str) -> QWidget:
         """The editor of this setting."""
@@ -78,7 +84,8 @@ def test_every_setting_that_a_row_names_exists(run: Run, own_home: Path, ring: M
         assert sum(len(page.rows) for page in PAGES) > 25
         desk.press("Save")
         await desk.box.settle()
-        assert desk.used == desk.followed == [chosen]
+        assert desk.used == [False]
+        assert desk.now == chosen
         desk.parent.deleteLater()
 
     run(work())
@@ -102,7 +109,7 @@ def test_what_is_entered_is_saved_and_used(run: Run, own_home: Path, ring: Memor
         key.setText(" canary-key ")
         desk.press("Save")
         await desk.box.settle()
-        assert desk.used[0].gemini.model == "gemini-next"
+        assert desk.now.gemini.model == "gemini-next"
         desk.parent.deleteLater()
 
     run(work())
@@ -149,7 +156,7 @@ def test_what_the_environment_decides_cannot_be_entered(
         assert "OMNIVIEW_OFFLINE" in desk.says()
         desk.press("Save")
         await desk.box.settle()
-        assert desk.used[0].offline
+        assert desk.now.offline
         desk.parent.deleteLater()
 
     run(work())
@@ -174,6 +181,68 @@ def test_a_connection_is_tried_with_what_is_entered(run: Run, own_home: Path, ri
     run(work())
     assert not (own_home / "settings.toml").exists()
     assert "127.0.0.1" in (own_home / "audit.jsonl").read_text()
+
+
+def test_saving_changes_what_was_changed_and_nothing_else(
+    run: Run, own_home: Path, ring: MemoryKeyring
+) -> None:
+    """What the command line decided, offline, a cap and when to ask, holds on after views were saved."""
+
+    async def work() -> None:
+        desk = Desk(offline=True, budget={"session": 0.5}, ask={"when": "never"})
+        views = desk.editor("views")
+        views.setProperty("value", 4)
+        desk.press("Save")
+        await desk.box.settle()
+        assert desk.used == [False]
+        assert (desk.now.views, desk.now.budget.session, desk.now.ask.when) == (4, 0.5, "never")
+        desk.parent.deleteLater()
+
+    run(work())
+    assert Settings.load() == Settings(views=4)
+
+
+@pytest.mark.parametrize("by", ["window", "environment"])
+def test_offline_no_connection_is_tried(
+    run: Run, own_home: Path, ring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Neither the window's switch nor the environment's is forgotten by the button."""
+    if by == "environment":
+        monkeypatch.setenv("OMNIVIEW_OFFLINE", "1")
+
+    async def work() -> None:
+        desk = Desk(offline=by == "window")
+        button = desk.editor("gemini.test")
+        assert isinstance(button, QPushButton)
+        button.click()
+        await desk.box.settle()
+        assert "offline" in desk.says().lower()
+        await desk.close()
+
+    run(work())
+    assert not (own_home / "audit.jsonl").exists()
+
+
+def test_the_key_goes_where_the_environment_says(
+    run: Run, own_home: Path, ring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address in the environment goes before the file's, for the test as for questions."""
+    Settings.model_validate({"openai": {"base_url": "http://127.0.0.1:8/v1"}}).save()
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "inner-key")
+
+    async def work() -> None:
+        desk = Desk()
+        button = desk.editor("openai.test")
+        assert isinstance(button, QPushButton)
+        button.click()
+        await desk.box.settle()
+        await desk.close()
+
+    run(work())
+    tried = (own_home / "audit.jsonl").read_text()
+    assert "127.0.0.1:9" in tried
+    assert "127.0.0.1:8" not in tried
 
 
 def test_closing_the_dialog_stops_what_is_tried(run: Run, own_home: Path, ring: MemoryKeyring) -> None:
