@@ -52,7 +52,7 @@ def case_json(case: Case) -> dict[str, Any]:
         models[FUSED] = {
             **_quality_json(quality),
             "seconds": max(p.seconds for p in case.predictions),
-            "provenance": {"models": [p.model for p in case.predictions]},
+            "provenance": {"models": [p.model for p in case.predictions], **_notes_json(case.fusion.notes)},
         }
         fusion = {
             "omnimodel_share": round(float(case.fusion.weight.mean()), 6),
@@ -115,6 +115,10 @@ def _prediction_json(prediction: Prediction) -> dict[str, Any]:
         "mean_spread": None if spread is None else round(float(spread.mean()), 6),
         "provenance": prediction.provenance.to_json(),
     }
+
+
+def _notes_json(notes: tuple[str, ...]) -> dict[str, list[str]]:
+    return {"notes": list(notes)} if notes else {}
 
 
 def _quality_json(quality: Quality | None) -> dict[str, Any]:

@@ -64,5 +64,7 @@ def calibrate(
         f"(95 % interval {gain.low:+.4f} to {gain.high:+.4f}, n {found.fit.n})"
     )
     if not found.fit.better:
-        console.print("That is no better than the safe default, which is kept.")
+        console.print(
+            "That is no better than caution: the omnimodel leads only where the specialist expects to fail."
+        )
     typer.echo(found.path)

@@ -36,6 +36,9 @@ RESAMPLES = 2000
 SIDE = 48
 """Bins of log-odds along each axis; even, so that the mask's edge falls between two bins."""
 KAPPAS = (4.0, 8.0, 16.0, 32.0)
+CAUTIOUS = (16.0, -6.0)
+"""Steepness and bias of a measured pair where fitting gains nothing: it leads where the specialist expects at
+least 0.4 less of its own mask."""
 BIASES = (-8.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0)
 AS_GOOD = 5e-4
 """Differences of mean Dice that are no difference."""
@@ -141,7 +144,7 @@ class Fit:
     """What came of it.
 
     Attributes:
-        calibration: to fuse with; trusts as steeply as the safe default where nothing better was found.
+        calibration: to fuse with; reluctant, or the safe default, where nothing better was found.
         better: whether something better was found.
         n: number of cases.
         dice: mean Dice of "specialist", "omnimodel", "safe default", "fused" (cross-validated).
@@ -252,7 +255,7 @@ def _trust(table: _Curves, rows: BoolArray) -> Calibration:
 
 
 def _cautious(table: _Curves, rows: BoolArray) -> Calibration:
-    """The safe default, believing the omnimodel's predicted Dice, which was measured now, in full.
+    """A steep and reluctant trust that believes the omnimodel's predicted Dice, which was measured now.
 
     Where that would cost something on these cases, the safe default itself.
     """
@@ -264,9 +267,11 @@ def _cautious(table: _Curves, rows: BoolArray) -> Calibration:
 
 
 def _known(alone: Doubles, other: Doubles) -> Calibration:
-    """The safe default with what the models' Dice say of them."""
+    """What is tried of a pair that has been measured: its Dice are known, its claims believed."""
     return replace(
         SAFE_DEFAULT,
+        kappa=CAUTIOUS[0],
+        bias=CAUTIOUS[1],
         gamma=0.0,
         ceiling=1.0,
         assumed_specialist=round(float(alone.mean()), 4),

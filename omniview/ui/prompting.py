@@ -24,7 +24,7 @@ from omniview.ui.session import Session, Snapshot, Stage
 
 __all__ = ["Prompting", "why_not"]
 
-_LED = replace(SAFE_DEFAULT, kappa=8.0, bias=1.0, assumed_omnimodel=0.85)
+_LED = replace(SAFE_DEFAULT, kappa=8.0, bias=1.0, assumed_omnimodel=0.85, ceiling=1.0)
 """Who shows something has looked: the answer to it leads the fusion, unless the specialist promises far
 more. Chosen, not fitted."""
 _KEPT_PIXELS = 24_000_000  # of answers for undo; one takes some 10 bytes a pixel

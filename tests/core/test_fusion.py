@@ -228,7 +228,7 @@ def test_an_omnimodel_that_was_never_measured_is_not_believed(claimed: float | N
     fusion = fuse((a, b))
     assert fusion.mask.all()
     assert fusion.weight.max() < 0.01
-    lost = fuse((replace(a, quality=Quality(0.1, 0.0, 0.4)), b))
+    lost = fuse((replace(a, quality=Quality(0.0, 0.0, 0.4)), b))
     assert lost.weight.min() > 0.8
 
 
