@@ -88,7 +88,7 @@ class Cluster:
             reason = OmniViewError(
                 f"{times} workers ended while they were at this case.", "Try it alone, with more memory."
             )
-            return done_without(work.pair, work.order, reason)
+            return done_without(work.pair, work.order, reason, died=True)
         except (CancelledError, CommClosedError, OSError, TimeoutError) as error:
             raise OmniViewError(
                 f"The cluster's scheduler is gone ({type(error).__name__}).", _GONE

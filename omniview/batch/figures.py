@@ -155,7 +155,7 @@ def area_agreement(findings: Findings) -> Figure | None:
     caption = (
         f"Size of mask against size of truth ({', '.join(parts)}). Solid line: mean difference (bias); "
         f"broken: limits of agreement, bias \N{PLUS-MINUS SIGN} 1.96 standard deviations (Bland and Altman "
-        f"1986).{note}"
+        f"1986). Failures have no area and are left out.{note}"
     )
     return Figure(canvas.svg("Agreement of areas", caption), caption)
 

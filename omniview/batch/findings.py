@@ -170,7 +170,9 @@ def _groups(gathered: Gathered) -> Iterator[tuple[str, Bools]]:
 def _unit(gathered: Gathered, cases: Bools) -> str | None:
     """Unit of distances of those cases."""
     for series in gathered.models.values():
-        scored = series.in_mm[cases & (series.is_status(OK) | series.is_status(FAILED))]
+        scored = cases & (series.is_status(OK) | series.is_status(FAILED))
+        # of a case whose work died not even the image's size is known
+        scored = series.in_mm[scored & ~np.isnan(series.columns["diagonal"])]
         if len(scored):
             return None if scored.any() != scored.all() else "mm" if scored[0] else "px"
     return "px"

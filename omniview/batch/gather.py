@@ -105,12 +105,14 @@ class Gatherer:
         self._names.append(record.name)
         tasks = (row.values.get("task") for row in record.rows)
         self._tasks.append(next((str(task) for task in tasks if task), ""))
-        several = len({row.truth for row in record.rows}) > 1
         for row in record.rows:
-            self._add_row(case, row, several)
+            self._add_row(case, row)
         for model, bins in record.bins.items():
             counted = np.array(bins, np.float64)
             self._bins[model] = self._bins[model] + counted if model in self._bins else counted
+        cost, currency = record.cost
+        if cost is not None:
+            self._spent[currency or ""] += cost
         margins = record.margins or {}
         for name in ("inner_inside", "truth_inside"):
             value = margins.get(name)
@@ -142,18 +144,14 @@ class Gatherer:
             dict(sorted(self._spent.items())),
         )
 
-    def _add_row(self, case: int, row: Row, several: bool) -> None:
-        observer = row.model.startswith(OBSERVER)
-        if not observer:
+    def _add_row(self, case: int, row: Row) -> None:
+        if not row.model.startswith(OBSERVER):
             self._models.setdefault(row.model, _Growing(row.model, "")).add(case, row)
-        if several and row.truth:
+        if row.truth:
             key = (row.model, row.truth)
             self._readers.setdefault(key, _Growing(*key)).add(case, row)
         if row.status in (FAILED, UNREADABLE) and len(self._reasons) < REASONS:
             self._reasons.append((row.image, row.model, row.status, str(row.values.get("reason", ""))))
-        cost = row.values.get("cost")
-        if cost is not None and not observer:
-            self._spent[str(row.values.get("currency") or "")] += cost
 
     def _add_picture(self, case: int, record: Record) -> None:
         assert record.thumbnail is not None
@@ -174,8 +172,8 @@ class Gatherer:
 
 def _first_dice(rows: tuple[Row, ...]) -> dict[str, Any]:
     """Model to its Dice against the first truth, None where it failed; only models that count here."""
-    found: dict[str, Any] = {}
+    first: dict[str, Row] = {}
     for row in rows:
-        if row.status in (OK, FAILED) and not row.model.startswith(OBSERVER):
-            found.setdefault(row.model, row.values.get("dice"))
-    return found
+        if not row.model.startswith(OBSERVER):
+            first.setdefault(row.model, row)
+    return {model: row.values.get("dice") for model, row in first.items() if row.status in (OK, FAILED)}

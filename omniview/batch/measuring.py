@@ -20,9 +20,25 @@ from omniview.errors import OmniViewError
 __all__ = ["observer_rows", "rows_of", "rows_without_case"]
 
 
-def rows_without_case(image: str, models: Sequence[str], error: OmniViewError) -> tuple[Row, ...]:
-    """A row for each model that was to answer, with the reason why there is no case at all."""
-    return tuple(Row(image, name, UNREADABLE, values={"reason": str(error)}) for name in models)
+def rows_without_case(
+    image: str,
+    models: Sequence[str],
+    error: OmniViewError,
+    status: str = UNREADABLE,
+    readers: Sequence[str] = ("",),
+) -> tuple[Row, ...]:
+    """A row for each model that was to answer and each reader, with the reason why there is no case at all.
+
+    Args:
+        image: name of the pair.
+        models: which were to answer, in order.
+        error: the reason.
+        status: unreadable where image or truth cannot be used; failed where they can, and the work died.
+        readers: whose truths there were.
+    """
+    return tuple(
+        Row(image, name, status, reader, {"reason": str(error)}) for name in models for reader in readers
+    )
 
 
 def rows_of(

@@ -86,7 +86,7 @@ class Processes:
             return await worker.do(work)
         except _LostError as error:
             reason = OmniViewError(f"{_CAUSE}, twice ({error}).", "Try it alone, with more memory.")
-            return done_without(work.pair, work.order, reason)
+            return done_without(work.pair, work.order, reason, died=True)
         finally:
             await asyncio.to_thread(worker.end)
 

@@ -30,7 +30,7 @@ __all__ = [
 
 OK, FAILED, NOT_ASKED, NO_TRUTH, UNREADABLE = "ok", "failed", "not asked", "no truth", "unreadable"
 """A row's status: scored; no usable mask; an omnimodel left out on purpose (budget, rule); nothing to compare
-with; image or truth cannot be used, or the case ended in a defect."""
+with; image or truth cannot be used. A case whose work died, by a defect or with its process, has failed."""
 
 OBSERVER = "observer "
 """Begins the model's name in a row that scores one reader's truth against another's."""

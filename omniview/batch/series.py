@@ -93,7 +93,7 @@ class Gathered:
         names: of the cases, in order.
         tasks: (n) str: what was looked for; empty where no image could be read.
         models: model to its series against each case's first truth, in the order of the rows.
-        readers: (model or "observer NAME", reader) to series; empty where no case has several truths.
+        readers: (model or "observer NAME", reader) to series; empty where no truth has a reader's name.
         metrics: those that were computed, in the table's order.
         bins: model to (bins,3) float64: pixels, sum of probabilities, pixels of the truth.
         margins: (n,2) float64: share of the inner mask inside the truth, share of the truth inside the outer.

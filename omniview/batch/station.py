@@ -25,7 +25,7 @@ from omniview.core.image import Image
 from omniview.core.prediction import Prediction, Role
 from omniview.core.segmenter import Segmenter, asks_outside, needs_evidence
 from omniview.core.task import Task
-from omniview.errors import OmniViewError
+from omniview.errors import InputError, NotAllowed, OmniViewError, SettingsError
 from omniview.io.pair_types import Pair
 
 __all__ = ["CLOUD_PLACES", "LOCAL_PLACES", "Station", "perform", "submit"]
@@ -68,7 +68,9 @@ class Station:
             with said_in_words():
                 done = await self._done(work.pair, work.order)
         except OmniViewError as error:
-            done = done_without(work.pair, work.order, error)
+            # what is wrong with the input is said by a kind of error of its own; the rest died over it
+            died = not isinstance(error, (InputError, SettingsError, NotAllowed))
+            done = done_without(work.pair, work.order, error, died=died)
         return replace(done, seconds={**done.seconds, "total": perf_counter() - start})
 
     async def close(self) -> None:

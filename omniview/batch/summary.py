@@ -49,12 +49,14 @@ DEFINITIONS: Mapping[str, str] = {
         f"{HARM:g}."
     ),
     "areas": (
-        "Limits of agreement: bias -+ 1.96 standard deviations of the differences (Bland and Altman 1986)."
+        "Limits of agreement: bias -+ 1.96 standard deviations of the differences (Bland and Altman 1986). "
+        "Of the n cases with a mask and a truth alone: failures have no area and are left out."
     ),
     "reliability": "Pixels of all cases, by bins of their probability (Naeini et al. 2015).",
     "risk_coverage": (
         "Mean of 1 - Dice over the cases that are kept when those with the lowest predicted Dice are left "
-        "out (Geifman and El-Yaniv 2017); aurc is its mean over all coverages."
+        "out (Geifman and El-Yaniv 2017); aurc is its mean over all coverages. Failures "
+        "count with a risk of 1 and are left out first; spearman is of the cases with a mask."
     ),
     "cohorts": FAIRNESS,
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from omniview.batch.rows import FAILED
 from omniview.batch.series import Doubles, Series
 from omniview.batch.statistics import Interval, proportion, rank_correlation, tidy
 
@@ -51,13 +52,14 @@ class RiskCoverage:
     """Mean error of those cases that are kept, when the least trusted are left to a person.
 
     Attributes:
-        coverage: (n) share of cases that are kept, rising to 1.
+        coverage: (n) share of cases that are kept, rising to 1; failures are left out first.
         risk: (n) their mean of 1 - Dice.
         area: under that curve (Geifman and El-Yaniv 2017; El-Yaniv and Wiener 2010), the mean risk over all
             coverages.
         best: the same area if cases were left out in the order of their true Dice.
         chance: the same area if they were left out at random: the mean risk.
         correlation: Spearman's, of predicted and true Dice; None where one is constant.
+        failed: how many of the n have no mask, and so a risk of 1 and no predicted Dice.
     """
 
     coverage: Doubles
@@ -66,6 +68,7 @@ class RiskCoverage:
     best: float
     chance: float
     correlation: float | None
+    failed: int
 
     @property
     def gained(self) -> float | None:
@@ -77,6 +80,7 @@ class RiskCoverage:
         """As summary.json has it."""
         return {
             "n": len(self.risk),
+            "failed": self.failed,
             "aurc": tidy(self.area),
             "aurc_of_the_best_order": tidy(self.best),
             "aurc_of_chance": tidy(self.chance),
@@ -138,12 +142,17 @@ def reliability(bins: Doubles) -> Reliability:
 
 
 def risk_coverage(series: Series) -> RiskCoverage | None:
-    """The curve of a model's predicted Dice; None where fewer than two cases have one and a truth."""
+    """The curve of a model's predicted Dice; None where fewer than two cases have one and a truth.
+
+    A failed case has the risk 1 and is trusted least, so that to fail where it is hard is no gain.
+    """
     dice, quality = series.counted("dice"), series.columns["quality"]
     known = ~np.isnan(dice) & ~np.isnan(quality)
     if np.count_nonzero(known) < 2:
         return None
-    loss, trust = 1.0 - dice[known], quality[known]
+    failed = series.is_status(FAILED) & ~np.isnan(dice)
+    counted = known | failed
+    loss, trust = 1.0 - dice[counted], np.where(failed, -np.inf, quality)[counted]
     risk = _kept(loss, trust)
     coverages = np.arange(1, len(loss) + 1) / len(loss)
     return RiskCoverage(
@@ -152,7 +161,8 @@ def risk_coverage(series: Series) -> RiskCoverage | None:
         float(risk.mean()),
         float(_kept(loss, -loss).mean()),
         float(loss.mean()),
-        rank_correlation(trust, dice[known]),
+        rank_correlation(quality[known & ~failed], dice[known & ~failed]),
+        int(np.count_nonzero(failed)),
     )
 
 

@@ -14,7 +14,7 @@ from omniview.analyse import FUSED
 from omniview.batch.measuring import observer_rows, rows_of, rows_without_case
 from omniview.batch.one import Models, Question
 from omniview.batch.results import mask_files
-from omniview.batch.rows import UNREADABLE, Bins, Record, Row, nine_digits
+from omniview.batch.rows import FAILED, UNREADABLE, Bins, Record, Row, nine_digits
 from omniview.core.case import Case, Truth
 from omniview.core.image import FloatArray
 from omniview.core.metrics import METRICS
@@ -82,9 +82,21 @@ class Done:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def done_without(pair: Pair, order: Order, error: OmniViewError) -> Done:
-    """The end of a case that came to nothing: rows with the reason."""
-    rows = rows_without_case(pair.name, order.models, error)
+def done_without(pair: Pair, order: Order, error: OmniViewError, *, died: bool = False) -> Done:
+    """The end of a case that came to nothing: rows with the reason.
+
+    Args:
+        pair: the image and its truths.
+        order: what is wanted.
+        error: the reason.
+        died: whether the work died over it, which counts as failed against every reader; otherwise image or
+            truth cannot be used, which does not count.
+    """
+    if died:
+        readers = [truth.reader for truth in pair.truths] or [""]
+        rows = rows_without_case(pair.name, order.models, error, FAILED, readers)
+    else:
+        rows = rows_without_case(pair.name, order.models, error)
     return Done(Record(pair.name, str(pair.image), _truth_paths(pair), rows))
 
 
@@ -92,6 +104,9 @@ def done_with(
     pair: Pair, order: Order, case: Case, truths: Mapping[str, Truth], bad: Mapping[str, OmniViewError]
 ) -> Done:
     """The end of a case that was analysed: its rows, and all that is wanted besides. Blocks: it computes.
+
+    Of several readers the pair's first one counts for bins, margin and thumbnail; there are none where that
+    one's truth cannot be used, so that no other takes its place.
 
     Args:
         pair: the image and its truths.
@@ -101,11 +116,13 @@ def done_with(
         bad: reader to the reason why that one's truth cannot be used.
     """
     rows = rows_of(pair.name, case, order.models, truths, order.metrics)
-    rows += observer_rows(pair.name, case, truths, order.metrics)
     for reader, error in bad.items():
         reason = {"task": case.task.name, "reason": str(error)}
         rows += tuple(Row(pair.name, model, UNREADABLE, reader, reason) for model in order.models)
-    first = next(iter(truths.values()), None)
+    readers = [truth.reader for truth in pair.truths] or [""]
+    rows = tuple(sorted(rows, key=lambda row: (order.models.index(row.model), readers.index(row.truth))))
+    rows += observer_rows(pair.name, case, truths, order.metrics)
+    first = truths.get(readers[0])
     case = replace(case, truth=first)
     record = Record(
         pair.name,
@@ -113,7 +130,7 @@ def done_with(
         _truth_paths(pair),
         rows,
         {} if first is None else _bins(case, first),
-        _thumbnail(case) if order.thumbnails else None,
+        _thumbnail(case) if order.thumbnails and readers[0] not in bad else None,
         _margins(case),
     )
     seconds: dict[str, float] = {p.role: p.seconds for p in case.predictions}

@@ -49,7 +49,8 @@ async def test_a_case_that_kills_its_worker_is_a_row(folder: Path, tmp_path: Pat
     lines = (tmp_path / "out" / "cases.csv").read_text("utf-8").splitlines()
     bad = [line for line in lines if "signal 9" in line]
     assert len(bad) == 2
-    assert all(line.startswith("case03,") for line in bad)
+    assert all(line.startswith("case03,") and ",failed," in line for line in bad)
+    assert result.summary["models"]["fused"]["metrics"]["dice"]["n"] == 8  # it counts as the worst
 
 
 _PARENT = """

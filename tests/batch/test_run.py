@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from omniview.batch.journal import Journal
 from omniview.batch.station import CLOUD_PLACES, LOCAL_PLACES
 from omniview.core.image import Image
 from omniview.core.metrics import METRICS
@@ -146,6 +147,8 @@ async def test_a_defect_is_a_row(
     result = await a_run(folder, tmp_path / "out", Defective(), limit=2).go()
     assert result.totals.failed == 2
     assert all(words in row["reason"] for row in rows_in(tmp_path / "out"))
+    assert {row["status"] for row in rows_in(tmp_path / "out")} == {"failed"}  # it counts as the worst
+    assert result.summary["models"]["fused"]["failed"] == 2
     assert ("unforeseen" in caplog.text) == isinstance(error, ZeroDivisionError)
 
 
@@ -196,6 +199,27 @@ async def test_readers_are_scored_each_and_against_each_other(folder: Path, tmp_
     assert found["case01", "fused", "1st_manual"]["status"] == "ok"
     assert found["case01", "fused", "2nd_manual"]["status"] == "unreadable"
     assert ("case01", "observer 2nd_manual", "1st_manual") not in found
+
+
+async def test_nobody_takes_the_place_of_an_unreadable_first_reader(folder: Path, tmp_path: Path) -> None:
+    """The first reader's rows stay first, unreadable; the second one's score is no headline of the case."""
+    (folder / "masks").rename(folder / "2nd_manual")
+    (folder / "1st_manual").mkdir()
+    for path in (folder / "2nd_manual").iterdir():
+        (folder / "1st_manual" / path.name).write_bytes(path.read_bytes())
+    (folder / "1st_manual" / "case01.png").write_bytes(b"")
+    result = await a_run(folder, tmp_path / "out", limit=3).go()
+    rows = [row for row in rows_in(tmp_path / "out") if row["image"] == "case01"]
+    assert [(row["model"], row["truth"], row["status"]) for row in rows] == [
+        (model, reader, status)
+        for model in ("specialist", "fused")
+        for reader, status in (("1st_manual", "unreadable"), ("2nd_manual", "ok"))
+    ]
+    assert result.summary["models"]["fused"]["metrics"]["dice"]["n"] == 2
+    assert result.summary["models"]["fused"]["unreadable"] == 1
+    with Journal(tmp_path / "out") as journal:
+        (record,) = [one for one in journal.records() if one.name == "case01"]
+    assert (record.bins, record.thumbnail, record.margins) == ({}, None, None)
 
 
 class Stuck(OtsuSegmenter):
