@@ -87,6 +87,7 @@ class Against:
         only_there: cases that only the other has.
         changed: fact about the run to its value (there, here), where they differ.
         tests: every metric that is tested, for each model that both have.
+        left_out: metrics that both have and that are not tested: their distances are in different units.
     """
 
     out: str
@@ -97,6 +98,14 @@ class Against:
     only_there: tuple[str, ...]
     changed: Mapping[str, tuple[Any, Any]]
     tests: tuple[Test, ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """What is not tested and why, in words; empty where nothing is left out."""
+        if not self.left_out:
+            return ""
+        return f"Not compared, because some distances are in px and some in mm: {', '.join(self.left_out)}."
 
     def lines(self) -> Iterator[str]:
         """What to tell a person at a terminal."""
@@ -106,6 +115,8 @@ class Against:
         for names, where in ((self.only_here, "this run"), (self.only_there, "the other run")):
             if names:
                 yield f"{len(names)} cases are only in {where}."
+        if self.note:
+            yield self.note
         for test in self.tests:
             if test.metric == "dice" and test.difference.mean is not None:
                 p = "" if test.holm is None else f", p (Holm) {test.holm:.3f}"
@@ -125,6 +136,7 @@ class Against:
                 {"model": t.model, "metric": t.metric, **t.difference.to_json(), "p_holm": tidy(t.holm)}
                 for t in self.tests
             ],
+            "not_compared": list(self.left_out),
             "moves": [
                 {
                     "image": m.image,
@@ -173,7 +185,7 @@ def compare_runs(out: Path, other: Path, *, write: bool = True) -> Against:
         tuple(image for image in images_here if image not in images_there),
         tuple(image for image in images_there if image not in images_here),
         dict(_changes(about_there, about_here)),
-        _tests(common, there, here),
+        *_tests(common, there, here),
     )
     if write:
         from omniview.batch.report_against import against_html
@@ -252,13 +264,20 @@ def _changes(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[tupl
             yield name, (a, b)
 
 
-def _tests(common: list[Key], there: Mapping[Key, Line], here: Mapping[Key, Line]) -> tuple[Test, ...]:
+def _tests(
+    common: list[Key], there: Mapping[Key, Line], here: Mapping[Key, Line]
+) -> tuple[tuple[Test, ...], tuple[str, ...]]:
+    """The tests, and the metrics that both runs have and that cannot be tested."""
     first: dict[tuple[str, str], Key] = {}  # of several readers the first one counts, as in the summary
     for image, model, truth in common:
         first.setdefault((image, model), (image, model, truth))
     found: list[tuple[str, str, Difference]] = []
     both = (there, here)
     tested = [m for m in TESTED if all(any(_value(run[k], m) is not None for k in common) for run in both)]
+    # the means of both would be of px here and of mm there, also where each pair for itself agrees
+    mixed = len({run[k].get("distance_unit") for run in both for k in common} - {None, ""}) > 1
+    left_out = tuple(m for m in tested if mixed and METRICS[m].unit != "1")
+    tested = [m for m in tested if m not in left_out]
     for model in dict.fromkeys(key[1] for key in common):
         keys = [key for (_, name), key in first.items() if name == model]
         pairs = [
@@ -267,7 +286,7 @@ def _tests(common: list[Key], there: Mapping[Key, Line], here: Mapping[Key, Line
         differences = compare_all(pairs)
         found += [(model, m, one) for m, one in zip(tested, differences, strict=True) if one.n]
     adjusted = holm([one.p or 0.0 for _, _, one in found])
-    return tuple(Test(*one, p) for one, p in zip(found, adjusted, strict=True))
+    return tuple(Test(*one, p) for one, p in zip(found, adjusted, strict=True)), left_out
 
 
 def _column(run: Mapping[Key, Line], keys: list[Key], metric: str) -> Doubles:

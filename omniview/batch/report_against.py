@@ -63,7 +63,7 @@ def _tests(found: Against) -> Html:
     ]
     caption = (
         f"{found.out} less {found.other} on the cases of both, failures counted as the worst value. "
-        "Interval: BCa bootstrap; p: Wilcoxon signed-rank test, adjusted after Holm."
+        f"Interval: BCa bootstrap; p: Wilcoxon signed-rank test, adjusted after Holm. {found.note}"
     )
     head = ["Model", "Metric", "n", "Mean difference", "Better / worse", "p", "p (Holm)"]
     return table(head, rows, caption=caption, words=2)

@@ -60,6 +60,24 @@ def test_means_are_compared_in_pairs(tmp_path: Path) -> None:
     assert (test.difference.better, test.difference.worse) == (7, 1)
 
 
+def test_distances_in_other_units_are_not_compared(tmp_path: Path) -> None:
+    """Pixels less millimetres mean nothing: such metrics are left out and named; in one unit they stand."""
+    rows = {
+        unit: [row_of(f"c{k}", "fused", 0.5, hd95=4.0 + k, distance_unit=unit) for k in range(8)]
+        for unit in ("px", "mm")
+    }
+    one_apart = [*rows["mm"][:7], rows["px"][7]]
+    there = _run(tmp_path / "there", rows["mm"])
+    same = compare_runs(_run(tmp_path / "same", rows["mm"]), there)
+    assert ("hd95" in {test.metric for test in same.tests}, same.left_out, same.note) == (True, (), "")
+    for name, changed in (("all", rows["px"]), ("one", one_apart)):
+        found = compare_runs(_run(tmp_path / name, changed), there)
+        assert {test.metric for test in found.tests} == {"dice"}
+        assert found.left_out == ("hd95",)
+        assert "some distances are in px and some in mm: hd95" in "\n".join(found.lines())
+        assert b"in px and some in mm: hd95" in (tmp_path / name / "against.html").read_bytes()
+
+
 def test_cases_of_one_run_alone_are_named(tmp_path: Path) -> None:
     """They are in no mean, and stand apart."""
     here, there = _run(tmp_path / "here", _rows()[:5]), _run(tmp_path / "there", _rows()[2:])
