@@ -24,7 +24,7 @@ from omniview.core.geometry import Placement, rescale, stretch
 from omniview.core.image import Array, Image
 from omniview.errors import NotAllowed
 from omniview.omnimodel.addresses import covers, is_loopback, origin
-from omniview.omnimodel.burned_in import Box, installed_detector, shared_finder
+from omniview.omnimodel.burned_in import LONGEST, Box, installed_detector, shared_finder
 from omniview.omnimodel.consents import Consent, Consents, How
 from omniview.settings import AirlockSettings
 
@@ -220,6 +220,8 @@ class Airlock:
             image = replace(image, pixels=without.pixels, window=None)
         rgb = (image if show is None else show(image)).rgb8()
         shape = rgb.shape[0], rgb.shape[1]
+        if not keep:  # no finer than text was looked for, a crop of a large picture neither
+            max_side = min(max_side, max(1, max(shape) * LONGEST // max(LONGEST, *image.shape)))
         pixels, placement = rescale(rgb, max_side) if max(shape) > max_side else stretch(rgb, shape)
         data, mime = _encoded(pixels)
         sha256 = hashlib.sha256(data).hexdigest()

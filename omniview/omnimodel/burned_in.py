@@ -26,7 +26,7 @@ import numpy as np
 from omniview.core.image import Array, BoolArray, FloatArray
 from omniview.inference.session import Session, open_session
 
-__all__ = ["Blackened", "Box", "TextFinder", "installed_detector", "shared_finder"]
+__all__ = ["LONGEST", "Blackened", "Box", "TextFinder", "installed_detector", "shared_finder"]
 
 Box: TypeAlias = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, the last two exclusive."""
@@ -35,8 +35,8 @@ _ENLARGED = (1.5, 2.0, 3.0)
 _ENLARGED_INVERTED = (2.0,)
 _ENLARGED_AGAIN = (1.75, 2.5)
 """Scales of the first look, of its negative, of later looks: letters of 6 to 30 pixels become 15 to 50."""
-_LONGEST = 2048
-"""Pixels. A larger picture leaves reduced, and what cannot be read at this size is not readable then."""
+LONGEST = 2048
+"""Pixels. A larger picture is looked at reduced to this, and must not leave at a finer scale."""
 _EDGE, _PEAK, _PEAK_AGAIN = 0.3, 0.5, 0.9
 """Text is where the map is above the first, if it is above the second somewhere; above the third after
 blacking, since corners of black boxes look a little like letters themselves."""
@@ -49,6 +49,8 @@ _RIM = 6
 """Pixels. A box that comes so near to the picture's edge reaches it: what is cut off there goes on to it."""
 _TALLEST = 0.07
 """Of the picture's shorter side. What is larger both ways is texture, or the picture's own frame."""
+_TALLEST_AT_LEAST = 40
+"""Pixels. In a low strip, letters of an ordinary height are a large share of the shorter side."""
 _BORDER = 16
 """Empty pixels around the picture while it is looked at: letters that touch its edge would be missed."""
 _STROKE = 9
@@ -178,9 +180,9 @@ class TextFinder:
 
 def _fitting(scales: Sequence[float], side: int) -> Iterator[float]:
     """The scales at which a picture of `side` stays below the limit, and the limit itself for large ones."""
-    fit = [scale for scale in scales if side * scale <= _LONGEST]
+    fit = [scale for scale in scales if side * scale <= LONGEST]
     if len(fit) < min(2, len(scales)):
-        fit = [scale * _LONGEST / side / max(scales) for scale in scales[-2:]]
+        fit = [scale * LONGEST / side / max(scales) for scale in scales[-2:]]
     yield from fit
 
 
@@ -202,7 +204,7 @@ def _mark(found: Array, text: FloatArray, factor: float, least: float) -> None:
     peaks, inside = np.zeros(count, np.float32), core > 0
     np.maximum.at(peaks, labels[inside].astype(np.intp), text[inside])
     sums = np.bincount(labels.ravel(), text.ravel(), count)
-    tallest = _TALLEST * min(rows, columns)
+    tallest = max(_TALLEST * min(rows, columns), _TALLEST_AT_LEAST)
     for label in range(1, count):
         x, y, width, height, area = (int(value) for value in stats[label])
         if peaks[label] < least or sums[label] < _MEAN * area or min(width, height) * factor > tallest:

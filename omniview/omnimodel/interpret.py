@@ -95,7 +95,8 @@ class CloudInterpreter:
         question = _checked(question, image, region)
         await self._calls.check()
         view = await asyncio.to_thread(spotlight, image, region)
-        departure = await self._calls.clear(view.image)
+        # text is found on the whole picture: letters that a crop cuts through are not told as such any more
+        departure = await self._calls.clear(image, lambda whole: spotlight(whole, region).image)
         wording = _wording()
         outcome = await self._calls.send(wording.text(image, question, region=region is not None), departure)
         if outcome.reply.problem is not None:

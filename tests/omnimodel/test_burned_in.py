@@ -53,6 +53,16 @@ def test_a_name_is_blacked_out_and_the_rest_is_kept(finder: TextFinder, size: fl
     assert (done.pixels == written).all(axis=2).mean() > 0.85
 
 
+def test_ordinary_letters_in_a_low_strip_are_blacked_out(finder: TextFinder) -> None:
+    """A strip hardly higher than its text hides it as a large picture would."""
+    strip = np.full((90, 800, 3), 20, np.uint8)
+    place, font = (200, 50), cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(strip, "SMITH JOHN 1961-02-03", place, font, 0.55, (255,) * 3, 1, cv2.LINE_AA)
+    done = finder.blacken(strip)
+    assert done.clean
+    assert done.pixels.max() <= 60
+
+
 def test_upright_text_is_found_on_a_turned_picture(finder: TextFinder) -> None:
     """A picture that lies on its side still hides its text."""
     written = speckled()
@@ -90,6 +100,20 @@ def test_text_is_gone_from_every_side_that_is_sent(finder: TextFinder, tmp_path:
         assert picture is not None
         assert picture.max() < 200
         assert sent.blacked == plain.blacked
+
+
+def test_nothing_leaves_finer_than_text_was_looked_for(tmp_path: Path, finder: TextFinder) -> None:
+    """Neither a large picture nor a crop of one; where text may stay, max_side alone counts."""
+    large = Image(np.zeros((300, 4096, 3), np.uint8))
+    airlock = Airlock(tmp_path, offline=False, consent_given=True)
+    assert airlock.clear(large, CLOUD, 4096).placement.size == (150, 2048)
+
+    def cropped(whole: Image) -> Image:
+        return Image(whole.pixels[:, :1000])
+
+    assert airlock.clear(large, CLOUD, 4096, show=cropped).placement.size == (150, 500)
+    assert airlock.clear(large, CLOUD, 256, show=cropped).placement.size == (77, 256)
+    assert airlock.clear(large, "http://127.0.0.1:1", 4096).placement.size == (300, 4096)
 
 
 def test_refuse_sends_only_pictures_without_text(finder: TextFinder, tmp_path: Path) -> None:

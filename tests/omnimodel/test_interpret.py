@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from omniview.core.image import Image, Modality
 from omniview.core.interpreter import Interpreter
 from omniview.errors import Blocked, InputError, NotAllowed, SizeMismatch, Unreachable, UnusableAnswer
-from omniview.omnimodel.airlock import Airlock
+from omniview.omnimodel.airlock import Airlock, Trust
 from omniview.omnimodel.audit import Audit, verify
+from omniview.omnimodel.burned_in import installed_detector
 from omniview.omnimodel.cache import AnswerCache
 from omniview.omnimodel.calls import Calls
 from omniview.omnimodel.circuit import Circuit
@@ -22,7 +24,7 @@ from omniview.omnimodel.gemini import gemini_calls
 from omniview.omnimodel.interpret import MAX_QUESTION, CloudInterpreter
 from omniview.omnimodel.openai import openai_calls
 from omniview.settings import GeminiSettings, OpenAiSettings
-from tests.omnimodel.chat_answers import chat, fault
+from tests.omnimodel.chat_answers import chat, fault, picture
 from tests.omnimodel.loopback import Loopback, Request, Step, answer
 
 SQUARE = [[300, 200], [800, 200], [800, 600], [300, 600]]
@@ -121,6 +123,34 @@ async def test_a_region_is_asked_about_close_up(
     rows, columns = np.nonzero(mask)
     assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (80, 140, 195, 270)
     assert found.findings[0].box == (80, 195, 140, 270)
+
+
+class _Elsewhere(Airlock):
+    """Counts every address as outside, this machine's too."""
+
+    def trust(self, endpoint: str) -> Trust:
+        return "outside"
+
+
+async def test_a_region_is_cropped_after_its_text_was_blacked_out(tmp_path: Path) -> None:
+    """A name that the crop would cut through leaves in no part, as it is found on the whole picture."""
+    if installed_detector() is None:
+        pytest.skip("the extra ocr is not installed")
+    pixels = np.full((400, 600, 3), 90, np.uint8)
+    for row, size in ((150, 1.0), (185, 1.0)):
+        cv2.putText(pixels, "SMITH JOHN", (200, row), cv2.FONT_HERSHEY_SIMPLEX, size, (255,) * 3, 2)
+    region = np.zeros((400, 600), np.bool_)
+    region[150:180, 230:260] = True
+    with Loopback([chat(WORDS)]) as server:
+        calls = _openai(
+            server.url, airlock=_Elsewhere(tmp_path, offline=False, consent_given=True), audit=Audit(tmp_path)
+        )
+        await CloudInterpreter(calls).ask(Image(pixels), "What is it?", region)
+        await calls.close()
+        _, data = picture(server.requests[0])
+    sent = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert sent is not None
+    assert sent[..., 2].max() <= 90, "red: of the letters, not of the cyan outline"
 
 
 async def test_an_answer_is_not_paid_for_twice(image: Image, tmp_path: Path) -> None:
