@@ -24,7 +24,7 @@ from omniview.inference.pair_card import PairCard, identity, write_pair_card
 from omniview.io.pair import pair_anything
 from omniview.io.pair_read import read_truth_files
 from omniview.io.pair_types import Pair
-from omniview.io.remote import fetched
+from omniview.io.remote import fetched, offline
 from omniview.settings import Settings, home
 from omniview.training.fitting import FEWEST, FOLDS, Fit, Observed, card_of, fit, observe
 
@@ -100,8 +100,9 @@ def calibrate(
     if omnimodel == "none":
         raise SettingsError("Fusion is calibrated with an omnimodel.", "Name one (--omnimodel).")
     question = Question(task, omnimodel, settings.offline, ALWAYS)
-    pairs = pair_anything(folder, truth).pairs[:limit]
-    return asyncio.run(_calibrate(pairs, settings, question, consent, out, on_case or (lambda *_: None)))
+    with offline(settings.offline):  # tasks and their threads keep to it
+        pairs = pair_anything(folder, truth).pairs[:limit]
+        return asyncio.run(_calibrate(pairs, settings, question, consent, out, on_case or (lambda *_: None)))
 
 
 async def _calibrate(

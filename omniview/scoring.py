@@ -30,6 +30,7 @@ from omniview.core.task import TASKS
 from omniview.errors import SettingsError
 from omniview.inference.card import GeneralistCard, SpecialistCard, find_cards
 from omniview.io.pair import Pairing, pair_anything
+from omniview.io.remote import offline as shut_if
 from omniview.io.remote import refuse_offline
 from omniview.omnimodel.outlook import Outlook, outlook
 from omniview.settings import Settings, home
@@ -206,15 +207,16 @@ def plan(
     Raises:
         UnreadableFile: there is nothing to score.
         SettingsError: the task does not exist.
-        NotAllowed: offline, and the folder lies elsewhere.
+        NotAllowed: offline, and the folder, or a file that a list names, lies elsewhere.
     """
     question = Question(task, settings.omnimodel, settings.offline, policy_of(settings))
     if task != AUTO and task not in TASKS:
         raise SettingsError(f"There is no task {task!r}.", f"Choose one of {', '.join((AUTO, *TASKS))}.")
+    with shut_if(settings.offline):
+        pairing = pair_anything(folder, truth)
     if settings.offline:
-        for one in (folder, *(() if truth is None else (truth,))):
+        for one in (file for pair in pairing.pairs for file in pair.files):
             refuse_offline(one)
-    pairing = pair_anything(folder, truth)
     if limit is not None:
         pairing = Pairing(pairing.pairs[:limit], pairing.unpaired)
     return Plan(folder, pairing, Order(question, masks=masks), settings, consent)

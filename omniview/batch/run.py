@@ -24,6 +24,7 @@ from omniview.batch.timings import write_timings
 from omniview.batch.work import Done, Make, Order, Work
 from omniview.errors import OmniViewError
 from omniview.io.pair_types import Pair
+from omniview.io.remote import offline
 
 __all__ = ["Progress", "Result", "Resume", "Run", "Totals", "Workers"]
 
@@ -152,7 +153,7 @@ class Run:
             await self._workers.close()
 
     async def _go(self, journal: Journal) -> Result:
-        accepted = await self._in_order(lambda: begin(journal, self._pairs, self._deciding, self._resuming))
+        accepted = await self._in_order(lambda: self._begin(journal))
         self._tally = Tally(len(self._pairs), await self._in_order(journal.totals))
         if not self._may_start.is_set():
             self._tally.rest()
@@ -168,6 +169,10 @@ class Run:
             raise
         summary = await self._in_order(lambda: self._publish(journal, accepted))
         return Result(self._out, len(self._pairs), self._tally.totals, summary)
+
+    def _begin(self, journal: Journal) -> tuple[str, ...]:
+        with offline(self._order.question.offline):
+            return begin(journal, self._pairs, self._deciding, self._resuming)
 
     async def _feed_all(self, journal: Journal, todo: Iterator[Pair]) -> None:
         if self._cancelled:

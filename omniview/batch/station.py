@@ -118,12 +118,14 @@ def _read(
         OmniViewError: the image cannot be used, or none of its truths.
     """
     from omniview.io.pair_read import read_truth_files
+    from omniview.io.remote import offline
 
     ready = prepare(pair.image, models, order.question, pair.frame)
     truths, bad = dict[str, Truth](), dict[str, OmniViewError]()
     for files in pair.truths:
         try:
-            truths[files.reader] = read_truth_files(files, ready.image, ready.task.labels)
+            with offline(order.question.offline):
+                truths[files.reader] = read_truth_files(files, ready.image, ready.task.labels)
         except OmniViewError as error:
             bad[files.reader] = error
     if bad and not truths:

@@ -2,6 +2,7 @@
 
 A remote file is a Path whose first part is a scheme, `s3:/bucket/images/x.png`: pathlib makes that of the
 address, and everything that only compares and joins names works on it as on any other path.
+Every socket is opened behind one door, `_opened`, which stays shut within `offline`.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from omniview.errors import NotAllowed, UnreadableFile
+from omniview.errors import NotAllowed, OmniViewError, UnreadableFile
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["entries", "fetched", "is_remote", "refuse_offline", "stamp", "url_of"]
+__all__ = ["entries", "fetched", "is_remote", "offline", "refuse_offline", "stamp", "url_of"]
 
 _SHORTEST = 3
 """Letters and colon of a scheme; one letter and a colon are a drive of Windows."""
+_shut: ContextVar[bool] = ContextVar("offline", default=False)
+"""Whether no socket may be opened; threads of an executor start with the default."""
 
 
 def is_remote(path: PurePath | str) -> bool:
@@ -40,7 +44,21 @@ def url_of(path: PurePath | str) -> str:
     )
 
 
-def refuse_offline(path: PurePath) -> None:
+@contextmanager
+def offline(wanted: bool = True) -> Iterator[None]:
+    """Within it nothing elsewhere is listed, asked for or brought here: that raises NotAllowed.
+
+    Args:
+        wanted: False changes nothing: what is offline already stays so.
+    """
+    token = _shut.set(wanted or _shut.get())
+    try:
+        yield
+    finally:
+        _shut.reset(token)
+
+
+def refuse_offline(path: PurePath | str) -> None:
     """Let nothing that lies elsewhere be reached while no socket may be opened.
 
     Raises:
@@ -57,6 +75,7 @@ def entries(folder: str) -> list[tuple[str, bool]]:
 
     Raises:
         UnreadableFile: it cannot be listed.
+        NotAllowed: within `offline`.
     """
     with _said_in_words(folder):
         system, place = _opened(folder)
@@ -69,6 +88,7 @@ def stamp(path: PurePath) -> str:
 
     Raises:
         UnreadableFile: it is not there, or cannot be asked for.
+        NotAllowed: within `offline`.
     """
     with _said_in_words(path):
         system, place = _opened(path)
@@ -83,6 +103,7 @@ def fetched(path: Path) -> Iterator[Path]:
 
     Raises:
         UnreadableFile: it cannot be brought here.
+        NotAllowed: it is remote, within `offline`.
     """
     if not is_remote(path):
         yield path
@@ -99,6 +120,8 @@ def fetched(path: Path) -> Iterator[Path]:
 
 
 def _opened(path: PurePath | str) -> tuple[AbstractFileSystem, str]:
+    if _shut.get():
+        refuse_offline(path)
     from fsspec.core import url_to_fs
 
     opened: tuple[AbstractFileSystem, str] = url_to_fs(url_of(path))
@@ -110,6 +133,8 @@ def _said_in_words(path: PurePath | str) -> Iterator[None]:
     """Whatever a file system of any maker raises, as a message with the next step."""
     try:
         yield
+    except OmniViewError:
+        raise
     except ImportError as error:
         raise UnreadableFile(
             f"{url_of(path)} needs a package that is not installed ({error}).",

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import fsspec
 import numpy as np
 import pytest
+from fsspec import core
 
+from omniview.batch.station import Station
+from omniview.batch.work import Work
 from omniview.errors import NotAllowed, UnreadableFile
-from omniview.io.pair import pair_anything
-from omniview.io.remote import entries, fetched, is_remote, stamp, url_of
-from omniview.scoring import score
+from omniview.io.pair import Pair, Pairing, pair_anything
+from omniview.io.remote import entries, fetched, is_remote, offline, stamp, url_of
+from omniview.scoring import ComposerOf, plan, score
 from omniview.settings import Settings
 from tests.networks import write_specialist
 
@@ -108,3 +112,69 @@ def test_offline_reaches_nothing_elsewhere(bucket: Path, tmp_path: Path) -> None
     with pytest.raises(NotAllowed, match="offline"):
         score(bucket, tmp_path / "out", settings=Settings(omnimodel="none", offline=True))
     assert not (tmp_path / "out").exists()
+
+
+def _reached(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is opened through fsspec from here on."""
+    reached, own = list[str](), core.url_to_fs
+
+    def noted(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+        reached.append(url)
+        found: tuple[fsspec.AbstractFileSystem, str] = own(url)
+        return found
+
+    monkeypatch.setattr(core, "url_to_fs", noted)
+    return reached
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "memory://ward/images/c0.png\n",  # the mask would be looked for in the remote folder
+        "image,truth\nmemory://ward/images/c0.png,memory://ward/masks/c0.png\n",
+        "image,truth\nhere.png,memory://ward/masks/c0.png\n",
+    ],
+)
+def test_offline_a_list_reaches_nothing_elsewhere(
+    bucket: Path, tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch, lines: str
+) -> None:
+    """Whatever a list names, offline no remote folder is listed, no stamp asked for, no mask brought here."""
+    write_specialist(own_home / "models")
+    cv2.imwrite(str(tmp_path / "here.png"), np.full((48, 48, 3), 30, np.uint8))
+    (tmp_path / "list.csv").write_text(lines)
+    reached = _reached(monkeypatch)
+    monkeypatch.setenv("OMNIVIEW_OFFLINE", "1")
+    with pytest.raises(NotAllowed, match="offline"):
+        score(tmp_path / "list.csv", tmp_path / "out", task="polyp", omnimodel="none", views=1)
+    assert reached == []
+    assert not (tmp_path / "out").exists()
+
+
+async def test_offline_a_run_asks_for_no_stamp_and_no_mask(
+    bucket: Path, tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was planned otherwise is stopped by the door itself, in its own threads."""
+    write_specialist(own_home / "models")
+    reached = _reached(monkeypatch)
+    cv2.imwrite(str(tmp_path / "here.png"), np.full((48, 48, 3), 30, np.uint8))
+    planned = plan(tmp_path, Settings(omnimodel="none", views=1, offline=True), task="polyp")
+    mask = bucket / "masks" / "c0.png"
+    planned = replace(planned, pairing=Pairing((Pair(tmp_path / "here.png", mask, "here"),), ()))
+    with pytest.raises(NotAllowed, match="offline"):
+        await planned.run(tmp_path / "out").go()
+    station = Station(ComposerOf(planned.settings)())
+    done = await station.do(Work(planned.pairing.pairs[0], planned.order, ComposerOf(planned.settings)))
+    await station.close()
+    assert "offline" in str(done.record.rows)
+    assert reached == []
+
+
+def test_the_door_is_shut_offline(bucket: Path) -> None:
+    """Nothing is listed, asked for or brought here within `offline`, also nested; afterwards all is."""
+    with offline():
+        for reach in (lambda: entries(str(bucket)), lambda: stamp(bucket / "images" / "c0.png")):
+            with offline(False), pytest.raises(NotAllowed):
+                reach()
+        with pytest.raises(NotAllowed), fetched(bucket / "images" / "c0.png"):
+            pass
+    assert entries(str(bucket))
