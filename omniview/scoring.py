@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import ceil
@@ -19,6 +19,7 @@ from uuid import uuid4
 import omniview
 from omniview.batch.cluster import LOCAL, Cluster
 from omniview.batch.doubt import threshold
+from omniview.batch.ingredients import ingredients
 from omniview.batch.one import AUTO, Question
 from omniview.batch.processes import Processes
 from omniview.batch.run import Progress, Result, Resume, Run, Workers
@@ -28,7 +29,6 @@ from omniview.compose import Composer, model_folders, policy_of
 from omniview.core.asking import AskPolicy, Share, rule_from
 from omniview.core.task import TASKS
 from omniview.errors import SettingsError
-from omniview.inference.card import GeneralistCard, SpecialistCard, find_cards
 from omniview.io.pair import Pairing, pair_anything
 from omniview.io.remote import offline as shut_if
 from omniview.io.remote import refuse_offline
@@ -152,7 +152,7 @@ class Plan:
         return Processes(jobs, asking) if jobs > 1 or apart else Station(make())
 
     def deciding(self) -> dict[str, Any]:
-        """What decides the rows besides the files; a run goes on only where it is the same."""
+        """What decides the rows besides the files; a run goes on only where it is the same. Blocks."""
         question = self.order.question
         return {
             "version": omniview.__version__,
@@ -163,18 +163,8 @@ class Plan:
             "masks": self.order.masks,
             "thumbnails": self.order.thumbnails,
             "settings": self.settings.model_dump(mode="json", exclude=_DO_NOT_DECIDE),
-            "weights": dict(self._weights()),
+            **ingredients(question, model_folders()),
         }
-
-    def _weights(self) -> Mapping[str, str]:
-        """Name to hash of the weights that may be used."""
-        question, found = self.order.question, {}
-        for card in find_cards(model_folders()).cards:
-            of_task = isinstance(card, SpecialistCard) and question.task in (AUTO, card.task)
-            of_omnimodel = isinstance(card, GeneralistCard) and question.omnimodel in ("builtin", "sam")
-            if of_task or of_omnimodel:
-                found[card.name] = " ".join(sha256 for _, sha256 in card.files())
-        return found
 
     def _shared_out(self, jobs: int) -> Settings:
         """The settings with this machine's cores shared out among the jobs."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 import omniview
+from omniview import resources
+from omniview.compose import model_folders
 from omniview.errors import OutputError, SettingsError, UnreadableFile
+from omniview.inference.card import GeneralistCard, find_cards
 from omniview.scoring import ComposerOf, Plan, plan
 from omniview.settings import Settings
 from tests.batch.otsu import write_set
 from tests.networks import write_specialist
+from tests.omnimodel.sam_pairs import write_pair
 
 
 @pytest.fixture
@@ -63,6 +68,41 @@ def test_other_weights_are_another_run(folder: Path, own_home: Path, tmp_path: P
     write_card(own_home / "models", "bright")
     with pytest.raises(OutputError, match=r"weights\.bright was"):
         omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", views=1, resume="yes")
+
+
+def test_another_calibration_of_the_same_weights_is_another_run(
+    folder: Path, own_home: Path, tmp_path: Path
+) -> None:
+    """A changed temperature in a card, or a calibration of the fusion that came or went, is told by name."""
+    from tests.networks import write_card
+
+    omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", views=1)
+    write_card(own_home / "models", "bright", output={"temperature": 2.0})
+    with pytest.raises(OutputError, match=r"cards\.bright was [0-9a-f]+… and is"):
+        omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", views=1, resume="yes")
+    write_card(own_home / "models", "bright")
+    (own_home / "fusion").mkdir()
+    (own_home / "fusion" / "polyp.gemini.toml").write_text("schema = 1", "utf-8")
+    (own_home / "fusion" / "vessel.gemini.toml").write_text("schema = 1", "utf-8")
+    with pytest.raises(
+        OutputError, match=r"holds: fusion\.own\.polyp\.gemini\.toml was nothing and is \w+…\. Choose"
+    ):
+        omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", views=1, resume="yes")
+
+
+def test_the_hashes_are_of_the_models_that_may_answer(folder: Path, own_home: Path) -> None:
+    """A card's own bytes are hashed, also a SAM pair's; a task to be found out adds how it is."""
+    card = write_pair(own_home / "models", "mobile")
+    decides = plan(folder, Settings(omnimodel="sam"), task="polyp").deciding()
+    assert decides["cards"]["tiny-mobile"] == sha256(card.read_bytes()).hexdigest()
+    assert len(decides["weights"]["tiny-mobile"].split()) == 2
+    generalists = {c.name for c in find_cards(model_folders()).cards if isinstance(c, GeneralistCard)}
+    assert not generalists & set(decides["cards"])
+    assert "recognise" not in decides
+    found_out = plan(folder, Settings(omnimodel="builtin")).deciding()
+    assert generalists <= set(found_out["cards"])
+    assert "tiny-mobile" not in found_out["cards"]
+    assert found_out["recognise"] == sha256(resources.path("recognise.json").read_bytes()).hexdigest()
 
 
 def test_what_cannot_be_done_is_said_first(folder: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -118,7 +119,11 @@ class _Quality(_Frozen):
 
 
 class _CardFields(_Frozen):
-    """What both kinds of card have. `folder` is where the card was read from, not a field of the file."""
+    """What both kinds of card have.
+
+    `folder` is where the card was read from and `toml_sha256` the hash of the bytes that were read, neither a
+    field of the file.
+    """
 
     schema_: Literal[1] = Field(alias="schema")
     name: str = Field(min_length=1)
@@ -131,6 +136,7 @@ class _CardFields(_Frozen):
     figures: tuple[Mapping[str, Any], ...] = ()
     limits: Mapping[str, Any] = Field(default_factory=dict)
     folder: Path = Field(default=Path(), exclude=True)
+    toml_sha256: str = Field(default="", exclude=True)
 
 
 class SpecialistCard(_CardFields):
@@ -232,8 +238,10 @@ def read_card(path: Path) -> Card:
         CardError: not readable, not TOML, or a field that breaks a rule; the message names it.
     """
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
-        return _ADAPTER.validate_python({**values, "folder": path.parent})
+        content = path.read_bytes()
+        values = tomllib.loads(content.decode("utf-8"))
+        about = {"folder": path.parent, "toml_sha256": sha256(content).hexdigest()}
+        return _ADAPTER.validate_python({**values, **about})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CardError(
             f"The model card {path.name} cannot be read ({error}).", "Restore or remove it."

@@ -40,6 +40,7 @@ class SamCard(BaseModel):
             None for what the published export of its family expects.
         parameters: number of weights; 0 where nobody counted.
         folder: where the card was read from, not a field of the file.
+        toml_sha256: of the bytes that were read, lower-case hex, not a field of the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +57,7 @@ class SamCard(BaseModel):
     pixels: PixelForm | None = None
     parameters: int = Field(default=0, ge=0)
     folder: Path = Field(default=Path(), exclude=True)
+    toml_sha256: str = Field(default="", exclude=True)
 
     @property
     def tasks(self) -> tuple[str, ...]:
