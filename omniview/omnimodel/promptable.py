@@ -129,11 +129,13 @@ class BuiltinGeneralist:
         prompted = self.card.tasks[task.name].prompted
         if guidance.empty or networks.clicks is None or prompted is None:
             mean, spread = self._decode(networks, rgb, task, guidance, ticket)
+            views = self._views
         else:
             if guidance.prior is None:
                 unprompted, _ = self._decode(networks, rgb, task, Guidance(), ticket)
                 guidance = replace(guidance, prior=unprompted[0])
             mean, spread = self._follow(networks.clicks, prompted, rgb, task, guidance, ticket)
+            views = self._click_views
         one_thing = prompted is not None and prompted.close is not None
         mean = obeyed(mean[0], guidance, whole=one_thing)[None]
         table = self.card.tasks[task.name].quality
@@ -151,7 +153,7 @@ class BuiltinGeneralist:
                 weights_sha256=" ".join(digest for _, digest in self.card.files()),
                 model_id=self.card.name,
                 model_version=self.card.version,
-                views=len(self._views),
+                views=len(views),
             ),
         )
 

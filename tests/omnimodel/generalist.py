@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,22 @@ SIZE = 32
 TASKS = ("polyp", "vessel")
 
 
-def write_generalist(folder: Path, *, endless: bool = False, third: bool = False, **changes: Any) -> Path:
+def write_generalist(
+    folder: Path,
+    *,
+    endless: bool = False,
+    third: bool = False,
+    click_views: Sequence[str] = ("identity", "hflip"),
+    **changes: Any,
+) -> Path:
     """Write encoder, decoder and card; returns the card's path.
 
     The encoder gives the brightness minus 0.5, times 20, as `fine`, and its 2x2 mean as `coarse`. The decoder
     adds 40 where a positive click or the prior is, takes 40 off at a negative click and outside of a box if
     there is one, and turns the sign for the second task. With `endless`, the encoder takes minutes. With
     `third` there is a click network, which gives 8 where the prior or a positive click is and the image
-    bright, else -8, and takes 16 off at a negative click for the first task only.
+    bright, else -8, and takes 16 off at a negative click for the first task only; it looks through
+    `click_views`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "e.onnx").write_bytes(_encoder(endless).SerializeToString())
@@ -49,7 +58,7 @@ def write_generalist(folder: Path, *, endless: bool = False, third: bool = False
     if third:
         (folder / "c.onnx").write_bytes(_clicks().SerializeToString())
         digest = hashlib.sha256((folder / "c.onnx").read_bytes()).hexdigest()
-        fields["clicks"] = {"network": "c.onnx", "sha256": digest, "views": {"names": ["identity", "hflip"]}}
+        fields["clicks"] = {"network": "c.onnx", "sha256": digest, "views": {"names": list(click_views)}}
         fields["tasks"][TASKS[0]]["prompted"] = {"close": 1.5}
         fields["tasks"][TASKS[1]]["prompted"] = {"temperature": 2.0}
     path = folder / "tiny.toml"

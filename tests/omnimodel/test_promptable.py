@@ -113,7 +113,7 @@ async def test_box_and_prior_change_the_mask(tmp_path: Path, thread: InferenceTh
 
 async def test_prompts_go_to_the_click_network(tmp_path: Path, thread: InferenceThread, image: Image) -> None:
     """Unprompted the halves answer; with prompts the third network, from the prior or the halves' answer."""
-    model = generalist(tmp_path, thread, third=True)
+    model = generalist(tmp_path, thread, third=True, click_views=["identity"])
     bright = image.pixels[..., 0] > 127
     alone = await model.segment(image, POLYP)
     assert (alone.mask[0] != bright).sum() <= 4
@@ -125,6 +125,7 @@ async def test_prompts_go_to_the_click_network(tmp_path: Path, thread: Inference
     assert small.mask[0, 20, 40]
     assert small.mask.sum() < 0.2 * bright.sum()
     assert small.quality is None
+    assert (alone.provenance.views, small.provenance.views) == (2, 1)
     assert len((small.provenance.weights_sha256 or "").split()) == 3
     assert small.spread is not None
     assert small.spread.shape == small.probability.shape
