@@ -126,8 +126,8 @@ def _ways(gathered: Gathered, dice: dict[str, Doubles]) -> Iterator[Way]:
         yield Way(role, f"by the {role}'s own Dice", role, dice[role])
     if len(roles) == 2:
         yield Way("both", "by the mean Dice of both models", "", (dice[roles[0]] + dice[roles[1]]) / 2)
-    columns = [gathered.models[role].columns["quality"] for role in roles]
-    qualities = [values for values in columns if not np.isnan(values).all()]  # not every model predicts one
+    judged = [gathered.models[role].columns["quality"] for role in roles]
+    qualities = [values for values in judged if not np.isnan(values).all()]  # not every model predicts one
     if qualities:
         title = "by predicted quality, without the truth" + (" (mean of both)" if len(qualities) == 2 else "")
         yield Way("quality", title, "", np.mean(qualities, axis=0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections import Counter
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,7 @@ class Gatherer:
             _Gallery(size) for size in (PICTURES, HARM_PICTURES, HARM_PICTURES)
         )
         self._reasons: list[tuple[str, str, str, str]] = []
-        self._spent: Counter[str] = Counter()
+        self._spent = defaultdict[str, float](float)
 
     def add(self, record: Record) -> None:
         """Keep what is needed of a record."""

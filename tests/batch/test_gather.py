@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def test_money_is_counted_once_a_case() -> None:
     """Two readers' rows name the same price, which was paid once; another currency stands apart."""
     gatherer = Gatherer()
     for name, currency in (("a", "USD"), ("b", "USD"), ("c", "EUR")):
-        paid = {"cost": 0.25, "currency": currency}
+        paid: dict[str, Any] = {"cost": 0.25, "currency": currency}
         rows = [row_of(name, "omnimodel", 0.8, truth=reader, **paid) for reader in ("first", "second")]
         gatherer.add(record_of(name, rows))
     assert gatherer.finish().spent == {"EUR": 0.25, "USD": 0.5}
