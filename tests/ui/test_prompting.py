@@ -45,7 +45,7 @@ def test_a_click_is_answered_at_once(run: Run, tool: Tool, blob: Path) -> None:
         assert not tool.desk.now.asking
         frame = tool.desk.now.frame
         assert frame is not None
-        assert any(source is tool.answer.probability for source in frame.sources.values())
+        assert any(part is tool.answer.probability for parts in frame.sources.values() for part in parts)
 
     run(work())
 
