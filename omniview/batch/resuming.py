@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -9,14 +11,20 @@ from typing import Any, Literal, TypeAlias
 from omniview.batch.journal import Input, Journal
 from omniview.errors import OutputError, UnreadableFile
 from omniview.io.pair_types import Pair
-from omniview.io.remote import is_remote, stamp
+from omniview.io.remote import entries, is_remote, stamp
+from omniview.io.write import is_torn
 
-__all__ = ["Resume", "begin", "stamp_of"]
+__all__ = ["Resume", "begin", "lost_folder", "stamp_of"]
 
 Resume: TypeAlias = Literal["no", "yes", "anyway"]
 
 _DECIDING = "deciding"
 _ANYWAY = "resumed_anyway"
+_HEADERS = (".mhd", ".nhdr")
+_HEADER_BYTES = 65536
+_NAMED_FILE = re.compile(
+    r"^\s*(?:ElementDataFile\s*=|data ?file\s*:)\s*(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE
+)
 _NAMED = 3
 """How many changed files a message names."""
 
@@ -39,9 +47,15 @@ def begin(
     Raises:
         OutputError: there is a run that this is not the continuation of.
     """
+    accepted = _accepted(journal, pairs, deciding, resume)
+    _sweep(journal.path.parent)
+    return accepted
+
+
+def _accepted(
+    journal: Journal, pairs: Sequence[Pair], deciding: Mapping[str, Any], resume: Resume
+) -> tuple[str, ...]:
     inputs = [Input(pair.name, stamp_of(pair)) for pair in pairs]
-    for torn in journal.path.parent.rglob(".*.part"):  # of a run that was killed while it wrote
-        torn.unlink(missing_ok=True)
     if not journal.begun:
         journal.begin({_DECIDING: deciding, _ANYWAY: []}, inputs)
         return ()
@@ -65,20 +79,77 @@ def begin(
     return accepted
 
 
+def _sweep(out: Path) -> None:
+    """Remove what a run that was killed while it wrote has left, and nothing of anybody else's."""
+    for found in (*out.glob(".*.part"), *(out / "masks").rglob(".*.part")):
+        if is_torn(found):
+            found.unlink(missing_ok=True)
+
+
+def lost_folder(pair: Pair, before: str, pairs: Sequence[Pair]) -> Path | None:
+    """The folder of the pair's files that went away since they were stamped, such as a network share. Blocks.
+
+    A file that is missing in a folder that is there is none, nor is what was missing from the start.
+
+    Args:
+        pair: whose files could not be read.
+        before: its stamp at the start.
+        pairs: all of the run: a folder that held several of their files and is empty is gone too, since an
+            unmounted share leaves one behind.
+    """
+    if stamp_of(pair) == before:
+        return None
+    for folder in dict.fromkeys(file.parent for file in pair.files):
+        several = sum(file.parent == folder for one in pairs for file in one.files) > 1
+        if not _listed(folder, several):
+            return folder
+    return None
+
+
+def _listed(folder: Path, filled: bool) -> bool:
+    """Whether a folder is there and, if it is to be filled, not empty."""
+    try:
+        if is_remote(folder):
+            return bool(entries(str(folder))) or not filled
+        with os.scandir(folder) as found:
+            return next(found, None) is not None or not filled
+    except (OSError, UnreadableFile):
+        return False
+
+
 def stamp_of(pair: Pair) -> str:
     """Sizes and times of change of a pair's files, and which they are: another text means another input."""
     return "|".join((f"{pair.frame}", *map(_stamp, pair.files), *(t.reader + t.item for t in pair.truths)))
 
 
 def _stamp(path: Path) -> str:
+    # whole, since masks of another folder may have the same names, sizes and times
+    where = str(path) if is_remote(path) else str(path.absolute())
     try:
         if is_remote(path):
-            return f"{path.name}:{stamp(path)}"
+            return f"{where}:{stamp(path)}"
         found = path.stat()
+        pixels = _pixels_of(path) if path.suffix.lower() in _HEADERS else None
     except (OSError, UnreadableFile):
         # it will be a row with its reason; if it appears later, the input has changed
-        return f"{path.name}:missing"
-    return f"{path.name}:{found.st_size}:{found.st_mtime_ns}"
+        return f"{where}:missing"
+    stamped = f"{where}:{found.st_size}:{found.st_mtime_ns}"
+    return stamped if pixels is None else f"{stamped}+{_stamp(pixels)}"
+
+
+def _pixels_of(header: Path) -> Path | None:
+    """The file that a header of MetaImage or NRRD names for its pixels, if it names one that is there.
+
+    Raises:
+        OSError: the header cannot be read.
+    """
+    with header.open("rb") as file:
+        text = file.read(_HEADER_BYTES).decode("utf-8", "replace")
+    named = _NAMED_FILE.search(text)
+    if named is None:
+        return None
+    pixels = header.parent / named[1]
+    return pixels if pixels.is_file() and pixels.suffix.lower() not in _HEADERS else None
 
 
 def _changed_settings(old: Mapping[str, Any], new: Mapping[str, Any], within: str = "") -> list[str]:

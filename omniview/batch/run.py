@@ -19,10 +19,11 @@ from typing import Any, Protocol, TypeVar
 
 from omniview.batch.journal import Journal
 from omniview.batch.progress import Progress, Tally, Totals
-from omniview.batch.resuming import Resume, begin
+from omniview.batch.resuming import Resume, begin, lost_folder
+from omniview.batch.rows import UNREADABLE
 from omniview.batch.timings import write_timings
 from omniview.batch.work import Done, Make, Order, Work
-from omniview.errors import OmniViewError
+from omniview.errors import OmniViewError, UnreadableFile
 from omniview.io.pair_types import Pair
 from omniview.io.remote import offline
 
@@ -108,6 +109,7 @@ class Run:
         self._tally = Tally(len(pairs), Totals())
         self._may_start = asyncio.Event()
         self._may_start.set()
+        self._stamps: Mapping[str, str] = {}
         self._feeders: list[asyncio.Task[None]] = []
         self._writing: set[asyncio.Task[None]] = set()
         self._cancelled = False
@@ -140,6 +142,7 @@ class Run:
         Raises:
             OutputError: results cannot be written, another run is at the folder, or it holds a run that this
                 is not the continuation of; what was finished stays in the journal.
+            UnreadableFile: a folder of images or truths went away meanwhile.
             OmniViewError: no case can be done at all.
         """
         try:
@@ -158,6 +161,7 @@ class Run:
         if not self._may_start.is_set():
             self._tally.rest()
         finished = await self._in_order(journal.finished)
+        self._stamps = {one.name: one.stamp for one in await self._in_order(journal.inputs)}
         self._notify(self._tally.progress())
         todo = (pair for pair in self._pairs if pair.name not in finished)
         try:
@@ -197,11 +201,27 @@ class Run:
             if (pair := next(todo, None)) is None:
                 return
             done = await self._workers.do(Work(pair, self._order, self._make))
+            if not done.ran or any(row.status == UNREADABLE for row in done.record.rows):
+                await self._see_the_folder(pair)
             # a case that is done is written, even if the run is cancelled meanwhile
             writing = asyncio.create_task(self._write(journal, done), name="write")
             self._writing.add(writing)
             writing.add_done_callback(self._writing.discard)
             await asyncio.shield(writing)
+
+    async def _see_the_folder(self, pair: Pair) -> None:
+        """Let no case be written off because the folder of its files has gone away.
+
+        Raises:
+            UnreadableFile: it has.
+        """
+        before = self._stamps[pair.name]
+        lost = await asyncio.to_thread(lost_folder, pair, before, self._pairs)
+        if lost is not None:
+            raise UnreadableFile(
+                f"The folder {lost} is gone; what was scored before is kept.",
+                "Bring it back, then go on with --resume.",
+            )
 
     async def _write(self, journal: Journal, done: Done) -> None:
         await self._in_order(lambda: journal.add(done))

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 from omniview.core.image import BoolArray, FloatArray
 from omniview.errors import OutputError
 
-__all__ = ["mask_png", "replacing", "write_bytes", "write_json", "write_map", "write_mask"]
+__all__ = ["is_torn", "mask_png", "replacing", "write_bytes", "write_json", "write_map", "write_mask"]
 
 _CAUSES: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("the disk is full", "Free some space or choose another folder."),
@@ -35,6 +36,8 @@ _CAUSES: dict[int, tuple[str, str]] = {
     errno.EISDIR: ("a folder has that name", "Choose another name."),
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name."),
 }
+
+_PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
 
 
 def write_mask(path: Path, mask: BoolArray) -> None:
@@ -118,6 +121,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             error.errno or 0, (error.strerror or type(error).__name__, "Choose another folder.")
         )
         raise OutputError(f"{path.name} could not be written: {cause}.", next_step) from error
+
+
+def is_torn(path: Path) -> bool:
+    """Whether this is what `replacing` leaves where its process is killed, by its name."""
+    return _PART.fullmatch(path.name) is not None
 
 
 def _png(grey: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:

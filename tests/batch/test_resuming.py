@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from omniview.errors import OutputError
-from tests.batch.otsu import Notes, a_run, write_set
+from omniview.batch.progress import Progress
+from omniview.batch.resuming import stamp_of
+from omniview.errors import OutputError, UnreadableFile
+from omniview.io.pair import pair_folder
+from omniview.io.pair_types import Pair
+from tests.batch.otsu import Notes, OtsuModels, a_run, write_set
+from tests.fakes import OtsuSegmenter
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Six cases."""
     return write_set(tmp_path / "set", 6)
+
+
+def slow() -> OtsuModels:
+    """So that something can happen in the middle."""
+    return OtsuModels(OtsuSegmenter("own", delay_s=0.05))
+
+
+class Meanwhile(Notes):
+    """Does something when the first case is done."""
+
+    def __init__(self, what: Callable[[], object]) -> None:
+        super().__init__()
+        self._what = what
+
+    def append(self, one: Progress) -> None:
+        """Note it."""
+        super().append(one)
+        if one.totals.finished == 1:
+            self._what()
 
 
 async def test_a_folder_with_a_run_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -83,3 +109,79 @@ async def test_two_runs_on_one_folder_are_refused(folder: Path, tmp_path: Path) 
     with Journal(tmp_path / "out"), pytest.raises(OutputError, match="another run is writing"):
         await a_run(folder, tmp_path / "out").go()
     assert (await a_run(folder, tmp_path / "out").go()).totals.finished == 6
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+async def test_a_folder_that_goes_away_costs_no_case(tmp_path: Path, emptied: bool) -> None:
+    """A share that is unmounted in the middle ends the run; when it is back, a resume ends it as ever."""
+    folder, away = write_set(tmp_path / "set", 24), tmp_path / "away"
+
+    def unmount() -> None:
+        (folder / "images").rename(away)
+        if emptied:
+            (folder / "images").mkdir()
+
+    run = a_run(folder, tmp_path / "out", slow(), notes=Meanwhile(unmount))
+    with pytest.raises(UnreadableFile, match=r"images is gone") as caught:
+        await run.go()
+    assert "--resume" in caught.value.next_step
+    assert 1 <= (tmp_path / "out" / "cases.csv").read_text("utf-8").count("\n") // 2 < 24
+    if emptied:
+        (folder / "images").rmdir()
+    away.rename(folder / "images")
+    result = await a_run(folder, tmp_path / "out", resume="yes").go()
+    assert (result.incomplete, result.totals.failed) == (False, 0)
+    await a_run(folder, tmp_path / "whole").go()
+    assert (tmp_path / "out" / "cases.csv").read_bytes() == (tmp_path / "whole" / "cases.csv").read_bytes()
+
+
+async def test_a_file_that_goes_away_is_a_row(tmp_path: Path) -> None:
+    """One missing image ends no run, and one that was never there neither."""
+    folder = write_set(tmp_path / "set", 24)
+    (folder / "images" / "case20.png").unlink()
+    (folder / "images" / "case20.png").symlink_to("nowhere.png")
+    gone = Meanwhile((folder / "images" / "case23.png").unlink)
+    result = await a_run(folder, tmp_path / "out", slow(), notes=gone).go()
+    assert (result.totals.finished, result.totals.failed) == (24, 2)
+
+
+async def test_masks_of_another_folder_are_another_input(folder: Path, tmp_path: Path) -> None:
+    """Same names, sizes and times do not make them the same."""
+    shutil.copytree(folder / "masks", tmp_path / "other")
+    (pair,) = pair_folder(folder).pairs[:1]
+    other = Pair(pair.image, tmp_path / "other" / pair.files[1].name, pair.name)
+    assert pair.files[1].stat().st_mtime_ns == other.files[1].stat().st_mtime_ns
+    assert stamp_of(pair) != stamp_of(other)
+    assert stamp_of(Pair(pair.image, pair.truth, pair.name)) == stamp_of(pair)
+
+
+@pytest.mark.parametrize(
+    ("header", "line"), [("x.mhd", "ElementDataFile = x.raw"), ("x.nhdr", "data file: ./x.raw")]
+)
+def test_the_pixels_beside_a_header_are_part_of_it(tmp_path: Path, header: str, line: str) -> None:
+    """Other pixels are another input, though the header that names them is the same."""
+    (tmp_path / header).write_text(f"NDims = 2\n{line}\n", "utf-8")
+    pair = Pair(tmp_path / header, None, "x")
+    found = [stamp_of(pair)]
+    for content in (b"1", b"22"):
+        (tmp_path / "x.raw").write_bytes(content)
+        found.append(stamp_of(pair))
+    assert len(set(found)) == 3
+
+
+async def test_only_our_own_torn_files_are_swept(folder: Path, tmp_path: Path) -> None:
+    """What a killed run left goes once the run is accepted; nothing else, nor anything of a refused one."""
+    out = tmp_path / "out"
+    await a_run(folder, out, masks=True).go()
+    (out / "masks" / "ward").mkdir()
+    ours = [out / ".cases.csv.0123abcd.part", out / "masks" / "ward" / ".a.png.0123abcd.part"]
+    theirs = [out / ".download.part", out / "images" / ".x.png.0123abcd.part"]
+    theirs[1].parent.mkdir()
+    for path in (*ours, *theirs):
+        path.write_bytes(b"")
+    with pytest.raises(OutputError, match="already holds"):
+        await a_run(folder, out, masks=True).go()
+    assert all(path.exists() for path in (*ours, *theirs))
+    await a_run(folder, out, masks=True, resume="yes").go()
+    assert not any(path.exists() for path in ours)
+    assert all(path.exists() for path in theirs)
