@@ -23,7 +23,9 @@ from omniview.core.image import BoolArray, Image
 from omniview.errors import SizeMismatch, UnreadableFile
 from omniview.io.kinds import stem_of
 from omniview.io.pair_match import Grouped
+from omniview.io.pair_names import unique_name
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
+from omniview.io.remote import is_remote
 
 __all__ = ["pair_coco", "read_coco_truth"]
 
@@ -57,15 +59,15 @@ def pair_coco(root: Path, truth: Path | None, images: Sequence[Grouped]) -> Pair
         images: in the order that the pairs are to have.
 
     Raises:
-        UnreadableFile: `truth` is no such file.
+        UnreadableFile: `truth` is no such file, is not there, or lies elsewhere.
     """
     if truth is not None and truth.suffix.lower() != ".json":
         return None
     found: dict[Path, _Annotations] = {}
     for path in (*root.glob("*.json"), *root.glob("*/*.json")) if truth is None else (truth,):
         try:
-            found[path] = _annotations(path, path.stat().st_mtime_ns)
-        except (UnreadableFile, OSError):
+            found[path] = _known(path)
+        except UnreadableFile:
             if truth is not None:
                 raise
     if not found:
@@ -77,13 +79,13 @@ def pair_coco(root: Path, truth: Path | None, images: Sequence[Grouped]) -> Pair
     }
     alone = Counter(name.rsplit("/", 1)[-1] for name in whose)
     by_name = {name.rsplit("/", 1)[-1]: truth for name, truth in whose.items()}
-    pairs, unpaired, used = [], [], set[TruthFiles]()
+    pairs, unpaired, used, names = [], [], set[TruthFiles](), set[str]()
     for file, group, *_ in images:
         short = file.name.lower()
         mine = whose.get((file.below + file.name).lower()) or whose.get((group + file.name).lower())
         if mine is None and alone[short] == 1:
             mine = by_name[short]
-        name = group + stem_of(file.name)
+        name = unique_name(group + stem_of(file.name), group + file.name, names)
         if mine is None:
             unpaired.append(Unpaired(file.path, "no annotation file names this image"))
             pairs.append(Pair(file.path, None, name))
@@ -113,7 +115,7 @@ def read_coco_truth(path: Path, item: str, image: Image, labels: tuple[str, ...]
         UnreadableFile: an outline cannot be understood, or a label has no category.
         SizeMismatch: the file was made for an image of another size.
     """
-    found = _annotations(path, path.stat().st_mtime_ns)
+    found = _known(path)
     size = found.sizes.get(item, image.shape)
     if size != image.shape:
         raise SizeMismatch(
@@ -138,6 +140,24 @@ def read_coco_truth(path: Path, item: str, image: Image, labels: tuple[str, ...]
                 mask[k] |= one
                 instances[one] = number
     return Truth(mask, str(path), instances if len(labels) == 1 and number else None)
+
+
+def _known(path: Path) -> _Annotations:
+    """What a file says.
+
+    Raises:
+        UnreadableFile: it is not there, lies elsewhere, or is no such file.
+    """
+    if is_remote(path):
+        raise UnreadableFile(
+            f"The annotations {path.name} do not lie on this machine.",
+            "Download the file, and name the copy; the images may stay where they are.",
+        )
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise UnreadableFile(f"{path.name} cannot be read ({error.strerror}).", "Check the path.") from error
+    return _annotations(path, changed)
 
 
 @lru_cache(maxsize=4)

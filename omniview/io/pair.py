@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from omniview.errors import UnreadableFile
+from omniview.errors import InputError, UnreadableFile
 from omniview.io.coco import pair_coco
 from omniview.io.kinds import stem_of
 from omniview.io.listing import File, folders, folders_if_any, listed
@@ -31,12 +32,14 @@ from omniview.io.pair_names import (
     is_further,
     is_image_folder,
     is_mask_name,
+    is_superpixels,
     mask_key,
     mask_name,
     natural,
     preference,
     rank_of_folder,
     reader_of_folder,
+    set_of,
 )
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
 from omniview.io.remote import fetched, is_remote
@@ -70,8 +73,14 @@ def pair_anything(folder: Path, truth: Path | None = None) -> Pairing:
 
     Raises:
         UnreadableFile: as `pair_folder`, or the list cannot be read.
+        InputError: a list beside a folder of masks: a list names its masks itself.
     """
     if is_list(folder):
+        if truth is not None:
+            raise InputError(
+                f"{folder.name} is a list, and names its masks itself: {truth.name} would not be looked at.",
+                "Write each mask into the list behind its image, or name a folder of images instead.",
+            )
         with fetched(folder) as here:
             return pair_list(here, folder.parent)
     return with_frames(pair_folder(folder, truth, suffixless=True))
@@ -102,11 +111,14 @@ def pair_folder(folder: Path, truth: Path | None = None, *, suffixless: bool = F
     else:
         files = list(listed(str(root), deep=True, suffixless=suffixless))
         images, masks, extra = _sorted_out(files)
+    odd = [one.file for one in (*images, *masks) if is_superpixels(one.file)]
+    extra += [Unpaired(file.path, "superpixels are neither image nor mask") for file in odd]
+    images, masks = ([one for one in some if not is_superpixels(one.file)] for some in (images, masks))
     if not images:
         raise UnreadableFile(f"There is no image in {root.name}.", "Choose a folder that holds images.")
     images.sort(key=lambda image: natural(image.file))
     if not masks and (pairing := pair_coco(root, truth, images)) is not None:
-        return pairing
+        return replace(pairing, unpaired=(*pairing.unpaired, *extra))
     return paired(images, masks, extra)
 
 
@@ -151,14 +163,15 @@ def _sorted_out(files: Sequence[File]) -> tuple[list[Grouped], list[Grouped], li
         assert place.rank is not None
         own = len(MASK_FOLDERS) if is_further(place.reader) else place.rank
         surest[place.parent] = min(surest.get(place.parent, own), own)
-    # where some masks are known to be a first reader's, `mask` is the field of view everywhere (DRIVE)
-    drawn = any(rank == 0 for rank in surest.values())
+    # where some masks are known to be a first reader's, `mask` is the field of view in all splits of that
+    # set (DRIVE), and nothing is said about the sets beside it
+    drawn = {set_of(parent) for parent, rank in surest.items() if rank == 0}
     apart = {p.parent_of_images for p in places.values()} & {*surest, ""}
     images, masks, extra = list[Grouped](), list[Grouped](), list[Unpaired]()
     for file in files:
         place = places[file.below]
         if place.rank is not None:
-            is_view = drawn and place.called.lower() in ("mask", "masks")
+            is_view = set_of(place.parent) in drawn and place.called.lower() in ("mask", "masks")
             beaten = place.rank > surest[place.parent] and not is_further(place.reader)
             if is_view or beaten:
                 extra.append(Unpaired(file.path, "another folder holds the masks"))

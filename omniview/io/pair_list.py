@@ -9,6 +9,7 @@ from pathlib import Path
 
 from omniview.errors import UnreadableFile
 from omniview.io.kinds import is_image_name, stem_of
+from omniview.io.pair_names import unique_name
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
 from omniview.io.remote import is_remote
 
@@ -28,12 +29,14 @@ def pair_list(path: Path, folder: Path | None = None) -> Pairing:
 
     Without a heading, a line is an image, or an image and its mask. With one, a column is called image and
     every further column of file names holds one reader's masks, under that reader's name. Fields are parted
-    by commas, semicolons or tabs. Where no mask is named, it is looked for as `find_truth` does.
+    by commas, semicolons or tabs. Where no mask is named, it is looked for as `find_truth` does. Rows that
+    name no image are among the unpaired, with the number of their line.
 
     Raises:
         UnreadableFile: the list cannot be read or names nothing.
     """
-    lines = _lines(path)
+    numbered = _lines(path)
+    lines = [fields for _, fields in numbered]
     heading = [field.strip().lower() for field in lines[0]]
     image_at = next((i for i, name in enumerate(heading) if name in _IMAGE), None)
     if image_at is None:
@@ -41,14 +44,17 @@ def pair_list(path: Path, folder: Path | None = None) -> Pairing:
     else:
         masks = [i for i in range(len(heading)) if i != image_at and _names_files(lines[1:], i)]
         readers = {i: lines[0][i].strip() if len(masks) > 1 else "" for i in masks}
-        lines = lines[1:]
+        numbered = numbered[1:]
     folder = path.parent if folder is None else folder
     pairs: list[Pair] = []
     unpaired: list[Unpaired] = []
     names = set[str]()
-    for fields in lines:
-        image = _at(folder, fields[image_at])
-        name = _named(fields[image_at], names)
+    for number, fields in numbered:
+        text = fields[image_at] if image_at < len(fields) else ""
+        if not _parts(text):
+            unpaired.append(Unpaired(folder / path.name, f"line {number} names no image"))
+            continue
+        image, name = _at(folder, text), _named(text, names)
         named = {reader: fields[i] for i, reader in readers.items() if i < len(fields) and fields[i]}
         if named:
             truths = tuple(TruthFiles(reader, (_at(folder, mask),)) for reader, mask in named.items())
@@ -67,7 +73,8 @@ def _at(folder: Path, text: str) -> Path:
     return Path(text) if is_remote(text) else folder / text
 
 
-def _lines(path: Path) -> list[list[str]]:
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    """The rows that say anything, each with the number of the line that it ends on."""
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -75,8 +82,8 @@ def _lines(path: Path) -> list[list[str]]:
     first = text.partition("\n")[0]
     delimiter = next((mark for mark in "\t;," if mark in first), "\t")
     rows = csv.reader(io.StringIO(text), delimiter=delimiter)
-    found = [[field.strip() for field in row] for row in rows]
-    kept = [row for row in found if row and row[0] and not row[0].startswith("#")]
+    found = [(rows.line_num, [field.strip() for field in row]) for row in rows]
+    kept = [(number, row) for number, row in found if any(row) and not row[0].startswith("#")]
     if not kept:
         raise UnreadableFile(f"{path.name} names no image.", "Write one path a line.")
     return kept
@@ -88,16 +95,14 @@ def _names_files(lines: list[list[str]], column: int) -> bool:
 
 def _named(text: str, names: set[str]) -> str:
     """A name for the results that no other case has, below the results' own folder."""
+    parts = _parts(text)
+    return unique_name("/".join((*parts[:-1], stem_of(parts[-1]))), "/".join(parts), names)
+
+
+def _parts(text: str) -> list[str]:
+    """The names in a path, without what only leads up or nowhere."""
     parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    parts = [part.replace(":", "") for part in parts]
-    name = "/".join((*parts[:-1], stem_of(parts[-1])))
-    name = "/".join(parts) if name.lower() in names else name
-    number, own = 1, name
-    while name.lower() in names:
-        number += 1
-        name = f"{own}-{number}"
-    names.add(name.lower())
-    return name
+    return [part.replace(":", "") for part in parts]
 
 
 def _looked_for(image: Path) -> Path | None:

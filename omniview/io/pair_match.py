@@ -7,7 +7,16 @@ from typing import NamedTuple
 
 from omniview.io.kinds import stem_of
 from omniview.io.listing import File
-from omniview.io.pair_names import LOOSE, Key, MaskName, image_key, is_further, mask_key, mask_name
+from omniview.io.pair_names import (
+    LOOSE,
+    Key,
+    MaskName,
+    image_key,
+    is_further,
+    mask_key,
+    mask_name,
+    unique_name,
+)
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
 
 __all__ = ["Grouped", "paired"]
@@ -122,10 +131,7 @@ def _as_pairing(
     pairs, unpaired, names = [], [], set[str]()
     readers = [reader for reader, own in found.items() if own]
     for image, group, *_ in images:
-        name = group + stem_of(image.name)
-        # lower case: results are named so, and a and A are one file on Windows and macOS
-        name = group + image.name if name.lower() in names else name
-        names.add(name.lower())
+        name = unique_name(group + stem_of(image.name), group + image.name, names)
         truths = tuple(
             TruthFiles(called[reader] if len(readers) > 1 else "", tuple(file.path for file in files))
             for reader in readers

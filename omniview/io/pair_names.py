@@ -20,12 +20,15 @@ __all__ = [
     "is_further",
     "is_image_folder",
     "is_mask_name",
+    "is_superpixels",
     "mask_key",
     "mask_name",
     "natural",
     "preference",
     "rank_of_folder",
     "reader_of_folder",
+    "set_of",
+    "unique_name",
 ]
 
 Key: TypeAlias = tuple[str, str]  # folders below the root, name; both in lower case
@@ -73,6 +76,7 @@ MASK_FOLDERS = (
     "masks",
     "mask",
 )
+_SPLITS = ("training", "train", "testing", "test", "validation", "valid", "val")
 _PEOPLE = "manual|ho|observer|reader|rater|annotator|expert"
 _ORDINALS = {"first": "1", "second": "2", "third": "3"}
 _READER = re.compile(
@@ -113,6 +117,11 @@ def is_mask_name(file: File) -> bool:
     return _MASK_SUFFIX.search(stem_of(file.name)) is not None
 
 
+def is_superpixels(file: File) -> bool:
+    """Whether this is neither image nor mask, but the regions that ISIC gave to those who drew masks."""
+    return stem_of(file.name).lower().endswith("_superpixels")
+
+
 def mask_name(file: File) -> MaskName:
     """What the name of a mask says."""
     stem = stem_of(file.name)
@@ -150,6 +159,11 @@ def rank_of_folder(name: str) -> int | None:
     return MASK_FOLDERS.index("groundtruth") if _ISIC_MASKS.match(name) else None
 
 
+def set_of(parent: str) -> str:
+    """The folders that a data set lies in, each with a slash behind it: `parent` without names of splits."""
+    return "".join(f"{part}/" for part in parent.lower().split("/")[:-1] if part not in _SPLITS)
+
+
 def is_image_folder(name: str) -> bool:
     """Whether a folder of that lower-case name holds the images that lie apart from their masks."""
     return name in IMAGE_FOLDERS or _ISIC_IMAGES.match(name) is not None
@@ -169,6 +183,20 @@ def mask_key(group: str, stem: str, name: MaskName, level: int) -> Key:
 def base_of(stem: str) -> str:
     """A stem without what data sets add to the names of images."""
     return _IMAGE_SUFFIX.sub("", stem)
+
+
+def unique_name(short: str, full: str, taken: set[str]) -> str:
+    """`short`, else `full`, else that with a number: the first that no case has; it is put into `taken`.
+
+    Lower case counts: results are named so, and a and A are one file on Windows and macOS.
+    """
+    name = full if short.lower() in taken else short
+    number = 1
+    while name.lower() in taken:
+        number += 1
+        name = f"{full}-{number}"
+    taken.add(name.lower())
+    return name
 
 
 def preference(file: File) -> tuple[str, bool, str]:

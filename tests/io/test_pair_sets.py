@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from omniview.errors import SizeMismatch, UnreadableFile
+from omniview.errors import InputError, SizeMismatch, UnreadableFile
 from omniview.io.pair import Pairing, pair_anything, pair_folder
 from omniview.io.pair_read import read_truth_files
 from omniview.io.read import read
@@ -308,3 +308,85 @@ def test_a_clip_with_one_mask_is_one_case(tmp_path: Path) -> None:
     dicom(tmp_path / "masks" / "clip.dcm", 3)
     cv2.imwrite(str(tmp_path / "masks" / "other.png"), np.zeros((6, 8), np.uint8))
     assert [pair.name for pair in pair_anything(tmp_path).pairs] == ["clip#0", "clip#1", "clip#2", "other"]
+
+
+def test_a_set_with_fields_of_view_beside_another(tmp_path: Path) -> None:
+    """What `mask` means in DRIVE says nothing about the masks of the set beside it."""
+    for drive, other in (("DRIVE/training", "Kvasir"), ("training", "Kvasir"), ("DRIVE", "Kvasir/train")):
+        root = laid_out(
+            tmp_path / drive.replace("/", "-") / other.replace("/", "-"),
+            f"{drive}/images/21_training.tif",
+            f"{drive}/1st_manual/21_manual1.gif",
+            f"{drive}/mask/21_training_mask.gif",
+            f"{other}/images/a.jpg",
+            f"{other}/masks/a.jpg",
+        )
+        pairing = pair_folder(root)
+        used = {
+            pair.name: [file.name for truth in pair.truths for file in truth.files] for pair in pairing.pairs
+        }
+        assert used == {f"{drive}/21_training": ["21_manual1.gif"], f"{other}/a": ["a.jpg"]}
+        assert [one.path.name for one in pairing.unpaired] == ["21_training_mask.gif"]
+
+
+def test_superpixels_are_neither_image_nor_mask(tmp_path: Path) -> None:
+    """ISIC's superpixels are named as left over, wherever they lie."""
+    images = laid_out(tmp_path / "Data", "ISIC_1.jpg", "ISIC_1_superpixels.png")
+    truths = laid_out(tmp_path / "Truth", "ISIC_1_segmentation.png", "ISIC_1_superpixels.png")
+    flat = laid_out(tmp_path / "flat", "ISIC_1.jpg", "ISIC_1_superpixels.png", "ISIC_1_segmentation.png")
+    mirrored = laid_out(
+        tmp_path / "ISIC",
+        "ISIC2017_Training_Data/ISIC_1.jpg",
+        "ISIC2017_Training_Data/ISIC_1_superpixels.png",
+        "ISIC2017_Training_GroundTruth/ISIC_1_segmentation.png",
+    )
+    for pairing in (pair_folder(images, truths), pair_folder(flat), pair_folder(mirrored)):
+        (pair,) = pairing.pairs
+        assert (pair.image.name, [len(truth.files) for truth in pair.truths]) == ("ISIC_1.jpg", [1])
+        assert pair.truth is not None
+        assert pair.truth.name == "ISIC_1_segmentation.png"
+        assert {one.path.name for one in pairing.unpaired} == {"ISIC_1_superpixels.png"}
+        assert all("superpixels" in one.reason for one in pairing.unpaired)
+
+
+def test_annotations_that_cannot_be_had_are_told(tmp_path: Path) -> None:
+    """A file that is not there, one that lies elsewhere, and one that vanishes before it is used."""
+    path = coco(tmp_path, [])
+    with pytest.raises(UnreadableFile, match=r"nowhere\.json cannot be read") as told:
+        pair_folder(tmp_path / "images", tmp_path / "nowhere.json")
+    assert told.value.next_step
+    with pytest.raises(UnreadableFile, match="do not lie on this machine"):
+        pair_folder(tmp_path / "images", Path("s3:/bucket/instances.json"))
+    (one, _) = pair_folder(tmp_path / "images", path).pairs
+    path.unlink()
+    with pytest.raises(UnreadableFile, match=r"instances\.json cannot be read"):
+        read_truth_files(one.truths[0], read(one.image), ("polyp",))
+
+
+def test_annotated_images_have_names_of_their_own(tmp_path: Path) -> None:
+    """Two images that differ in their suffix alone are two cases, also with annotations."""
+    path = coco(tmp_path, [])
+    laid_out(tmp_path, "images/a.jpg")
+    names = [pair.name for pair in pair_folder(tmp_path / "images", path).pairs]
+    assert len(names) == 3
+    assert {name.lower() for name in names} == {"a", "a.png", "b"}
+
+
+def test_rows_of_a_list_that_name_no_image_are_told(tmp_path: Path) -> None:
+    """A short row and an empty cell cost their own row; an empty mask costs nothing."""
+    root = laid_out(tmp_path, "d/a.png", "d/b.png", "m/1.png", "m/2.png")
+    (root / "short.csv").write_text("id,image\n1,d/a.png\n2\n3,\n4,..\n")
+    pairing = pair_anything(root / "short.csv")
+    assert [pair.name for pair in pairing.pairs] == ["d/a"]
+    said = [one.reason for one in pairing.unpaired if one.path.name == "short.csv"]
+    assert said == [f"line {number} names no image" for number in (3, 4, 5)]
+    (root / "mask-first.csv").write_text("mask,image\nm/1.png,d/a.png\n,d/b.png\n,\n")
+    assert truths_of(pair_anything(root / "mask-first.csv"), root) == {"d/a": {"": ["m/1.png"]}, "d/b": {}}
+
+
+def test_a_list_beside_a_folder_of_masks_is_refused(tmp_path: Path) -> None:
+    """Rather than not to look at a folder that a person has named."""
+    root = laid_out(tmp_path, "d/a.png", "m/a.png")
+    (root / "list.txt").write_text("d/a.png\n")
+    with pytest.raises(InputError, match=r"list\.txt is a list, and names its masks itself"):
+        pair_anything(root / "list.txt", root / "m")
