@@ -46,6 +46,9 @@ _REACH_S = 10.0
 """How long a scheduler may take to answer."""
 _START_S = 120.0
 """How long the first worker on this machine may take to start; one that queues is waited for."""
+_SERVED = 64
+"""Workers that a cluster of somebody else's is taken to have: what they cannot take at once waits there, and
+is what lets such a cluster grow."""
 _GONE = "Score again with --resume; what is finished is kept."
 
 
@@ -63,7 +66,8 @@ class Cluster:
         self._gpus = _gpus() if scheduler == LOCAL else 0
         self._jobs = max(jobs, self._gpus)
         self._places = AHEAD + asking
-        self.capacity = self._jobs * self._places
+        ours = scheduler == LOCAL or scheduler in QUEUES
+        self.capacity = (self._jobs if ours else max(jobs, _SERVED)) * self._places
         self._opening = asyncio.Lock()
         self._cluster: SpecCluster | None = None
         self._client: Client | None = None

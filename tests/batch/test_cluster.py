@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
+from omniview.batch.cluster import Cluster
+from omniview.batch.processes import AHEAD
 from omniview.errors import SettingsError
 from omniview.scoring import Plan, plan
 from omniview.settings import Settings
@@ -106,6 +108,12 @@ def test_a_scheduler_that_is_not_there_is_said(folder: Path, tmp_path: Path) -> 
     assert "cannot be reached" in told.stderr
     assert "--jobs" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_somebody_elses_cluster_is_kept_busy() -> None:
+    """Of a cluster that is there already nobody knows the workers: many are served."""
+    assert Cluster("tcp://127.0.0.1:9").capacity >= 64 * AHEAD
+    assert Cluster("slurm", jobs=2, asking=4).capacity == 2 * (AHEAD + 4)
 
 
 def test_offline_and_a_cluster_exclude_each_other(folder: Path, tmp_path: Path) -> None:
