@@ -22,6 +22,7 @@ from omniview.batch.doubt import threshold
 from omniview.batch.ingredients import ingredients
 from omniview.batch.one import AUTO, Question
 from omniview.batch.processes import Processes
+from omniview.batch.resuming import session_of
 from omniview.batch.run import Progress, Result, Resume, Run, Workers
 from omniview.batch.station import CLOUD_PLACES, Station
 from omniview.batch.work import Order
@@ -123,7 +124,9 @@ class Plan:
             SettingsError: offline and on a cluster, which is reached by sockets.
         """
         shared_out = self._shared_out(jobs if scheduler in ("", LOCAL) else 1)
-        make = ComposerOf(shared_out, self.consent, uuid4().hex)
+        # the cap of a batch holds for all of its sittings
+        session = (session_of(out) if resume != "no" else "") or uuid4().hex
+        make = ComposerOf(shared_out, self.consent, session)
         workers = self._workers(jobs, scheduler, make, apart)
         return Run(
             self.pairing.pairs,
@@ -137,6 +140,7 @@ class Plan:
                 "unpaired": [{"name": u.path.name, "reason": u.reason} for u in self.pairing.unpaired],
             },
             resume=resume,
+            session=session,
             on_progress=on_progress,
         )
 

@@ -65,6 +65,15 @@ def _of(rows: Rows, model: str) -> list[dict[str, str]]:
     return [row for (_, name), row in rows.items() if name == model]
 
 
+def test_the_cap_holds_for_all_sittings(server: Loopback, folder: Path) -> None:
+    """A run that is resumed goes on with the money that it has left."""
+    first_rows, first, _ = _score(server, folder, "out", "--budget", "0.01", "--limit", "4")
+    assert first == len(_of(first_rows, "omnimodel")) == 4
+    rows, later, _ = _score(server, folder, "out", "--budget", "0.01", "--resume=anyway")
+    assert {row["status"] for row in _of(rows, "omnimodel")} == {"ok", "not asked"}
+    assert (first + later) * PAID <= 0.01
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_batch_stops_asking_at_its_cap(server: Loopback, folder: Path, own_home: Path, jobs: str) -> None:
     """The first cases are asked about until 0.01 is spent, the rest are "not asked"; nothing has failed."""

@@ -11,6 +11,7 @@ import pytest
 
 import omniview
 from omniview import resources
+from omniview.batch.resuming import session_of
 from omniview.compose import model_folders
 from omniview.errors import OutputError, SettingsError, UnreadableFile
 from omniview.inference.card import GeneralistCard, find_cards
@@ -103,6 +104,22 @@ def test_the_hashes_are_of_the_models_that_may_answer(folder: Path, own_home: Pa
     assert generalists <= set(found_out["cards"])
     assert "tiny-mobile" not in found_out["cards"]
     assert found_out["recognise"] == sha256(resources.path("recognise.json").read_bytes()).hexdigest()
+
+
+def test_a_resumed_run_keeps_its_session(folder: Path, tmp_path: Path) -> None:
+    """One spending cap for all sittings, and nothing of it in what is published."""
+    out = tmp_path / "out"
+    omniview.score(folder, out, task="polyp", omnimodel="none", views=1)
+    session = session_of(out)
+    assert session
+    omniview.score(folder, out, task="polyp", omnimodel="none", views=1, resume="yes")
+    assert session_of(out) == session
+    (folder / "images" / "case00.png").unlink()
+    omniview.score(folder, out, task="polyp", omnimodel="none", views=1, resume="anyway")
+    assert session_of(out) == session
+    assert session not in (out / "summary.json").read_text("utf-8")
+    omniview.score(folder, tmp_path / "new", task="polyp", omnimodel="none", views=1)
+    assert session_of(tmp_path / "new") not in ("", session)
 
 
 def test_what_cannot_be_done_is_said_first(folder: Path, tmp_path: Path) -> None:

@@ -8,18 +8,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from omniview.batch.journal import Input, Journal
+from omniview.batch.journal import NAME, Input, Journal
 from omniview.errors import OutputError, UnreadableFile
 from omniview.io.pair_types import Pair
 from omniview.io.remote import entries, is_remote, stamp
 from omniview.io.write import is_torn
 
-__all__ = ["Resume", "begin", "lost_folder", "stamp_of"]
+__all__ = ["Resume", "begin", "lost_folder", "session_of", "stamp_of"]
 
 Resume: TypeAlias = Literal["no", "yes", "anyway"]
 
 _DECIDING = "deciding"
 _ANYWAY = "resumed_anyway"
+_SESSION = "session"
 _HEADERS = (".mhd", ".nhdr")
 _HEADER_BYTES = 65536
 _NAMED_FILE = re.compile(
@@ -30,7 +31,11 @@ _NAMED = 3
 
 
 def begin(
-    journal: Journal, pairs: Sequence[Pair], deciding: Mapping[str, Any], resume: Resume
+    journal: Journal,
+    pairs: Sequence[Pair],
+    deciding: Mapping[str, Any],
+    resume: Resume,
+    session: str = "",
 ) -> tuple[str, ...]:
     """Start a run in `journal`, or go on with the one that is there.
 
@@ -40,6 +45,7 @@ def begin(
         deciding: what decides the rows besides the files: settings, weights' hashes; JSON can hold it.
         resume: "no" starts in a folder without a run only; "yes" goes on if nothing has changed; "anyway"
             whatever has changed, keeping the cases whose own files are the same.
+        session: whose spending cap the run keeps to; what `session_of` gives in the next sitting.
 
     Returns:
         What had changed and was accepted, in this sitting or an earlier one; empty for an honest run.
@@ -47,17 +53,28 @@ def begin(
     Raises:
         OutputError: there is a run that this is not the continuation of.
     """
-    accepted = _accepted(journal, pairs, deciding, resume)
+    accepted = _accepted(journal, pairs, deciding, resume, session)
     _sweep(journal.path.parent)
     return accepted
 
 
+def session_of(out: Path) -> str:
+    """Whose spending cap the run that `out` holds keeps to; empty where that cannot be told. Blocks."""
+    if not (out / NAME).is_file():
+        return ""
+    try:
+        with Journal(out) as journal:
+            return str(journal.about().get(_SESSION, ""))
+    except OutputError:  # whoever goes on with it hears why
+        return ""
+
+
 def _accepted(
-    journal: Journal, pairs: Sequence[Pair], deciding: Mapping[str, Any], resume: Resume
+    journal: Journal, pairs: Sequence[Pair], deciding: Mapping[str, Any], resume: Resume, session: str
 ) -> tuple[str, ...]:
     inputs = [Input(pair.name, stamp_of(pair)) for pair in pairs]
     if not journal.begun:
-        journal.begin({_DECIDING: deciding, _ANYWAY: []}, inputs)
+        journal.begin({_DECIDING: deciding, _ANYWAY: [], _SESSION: session}, inputs)
         return ()
     if resume == "no":
         raise OutputError(
@@ -75,7 +92,7 @@ def _accepted(
             "Choose another folder, or mix both by --resume=anyway, which the results will say.",
         )
     accepted = tuple(dict.fromkeys((*accepted, *changes)))
-    journal.begin({_DECIDING: deciding, _ANYWAY: accepted}, inputs)
+    journal.begin({_DECIDING: deciding, _ANYWAY: accepted, _SESSION: session}, inputs)
     return accepted
 
 

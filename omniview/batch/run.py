@@ -81,6 +81,7 @@ class Run:
         deciding: what decides the rows, and so must not change between sittings; JSON can hold it.
         about: what the results are to say besides, such as what could not be paired; JSON can hold it.
         resume: go on with what is in `out`: "no", "yes" where nothing has changed, or "anyway".
+        session: whose spending cap the run keeps to, kept for later sittings.
         on_progress: called on the event loop's thread.
     """
 
@@ -95,6 +96,7 @@ class Run:
         deciding: Mapping[str, Any],
         about: Mapping[str, Any] | None = None,
         resume: Resume = "no",
+        session: str = "",
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._pairs = pairs
@@ -105,6 +107,7 @@ class Run:
         self._deciding = deciding
         self._about = about or {}
         self._resuming: Resume = resume
+        self._session = session
         self._notify = on_progress or (lambda _: None)
         self._tally = Tally(len(pairs), Totals())
         self._may_start = asyncio.Event()
@@ -176,7 +179,7 @@ class Run:
 
     def _begin(self, journal: Journal) -> tuple[str, ...]:
         with offline(self._order.question.offline):
-            return begin(journal, self._pairs, self._deciding, self._resuming)
+            return begin(journal, self._pairs, self._deciding, self._resuming, self._session)
 
     async def _feed_all(self, journal: Journal, todo: Iterator[Pair]) -> None:
         if self._cancelled:
