@@ -137,7 +137,7 @@ class Plan:
             deciding=self.deciding(),
             about={
                 "provided_by": f"OmniView {omniview.__version__}",
-                "unpaired": [{"name": u.path.name, "reason": u.reason} for u in self.pairing.unpaired],
+                "unpaired": [{"name": u.name, "reason": u.reason} for u in self.pairing.unpaired],
             },
             resume=resume,
             session=session,

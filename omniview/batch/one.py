@@ -107,7 +107,7 @@ def prepare(path: Path, models: Models, question: Question, frame: int = 0) -> R
         NotAllowed: offline, and the image lies elsewhere.
     """
     from omniview.io.read import read
-    from omniview.io.remote import fetched, refuse_offline
+    from omniview.io.remote import fetched, refuse_offline, shown_name
 
     task = question.chosen(models)
     if question.offline:
@@ -118,7 +118,7 @@ def prepare(path: Path, models: Models, question: Question, frame: int = 0) -> R
         task = models.recognise(image)
     if task is None:
         raise InputError(
-            f"What to look for in {path.name} is not clear from the image.",
+            f"What to look for in {shown_name(path)} is not clear from the image.",
             f"Name the task: {', '.join(models.tasks())}.",
         )
     return Ready(image, task, models.segmenters(task, question.omnimodel, question.offline))

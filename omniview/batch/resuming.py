@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from omniview.batch.journal import NAME, Input, Journal
 from omniview.errors import OutputError, UnreadableFile
 from omniview.io.pair_types import Pair
-from omniview.io.remote import entries, is_remote, stamp
+from omniview.io.remote import entries, is_remote, shown, stamp
 from omniview.io.write import is_torn
 
 __all__ = ["Resume", "begin", "lost_folder", "session_of", "stamp_of"]
@@ -141,7 +141,7 @@ def stamp_of(pair: Pair) -> str:
 
 def _stamp(path: Path) -> str:
     # whole, since masks of another folder may have the same names, sizes and times
-    where = str(path) if is_remote(path) else str(path.absolute())
+    where = shown(path) if is_remote(path) else str(path.absolute())
     try:
         if is_remote(path):
             return f"{where}:{stamp(path)}"

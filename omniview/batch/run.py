@@ -25,7 +25,7 @@ from omniview.batch.timings import write_timings
 from omniview.batch.work import Done, Make, Order, Work
 from omniview.errors import OmniViewError, UnreadableFile
 from omniview.io.pair_types import Pair
-from omniview.io.remote import offline
+from omniview.io.remote import offline, shown
 
 __all__ = ["Progress", "Result", "Resume", "Run", "Totals", "Workers"]
 
@@ -222,7 +222,7 @@ class Run:
         lost = await asyncio.to_thread(lost_folder, pair, before, self._pairs)
         if lost is not None:
             raise UnreadableFile(
-                f"The folder {lost} is gone; what was scored before is kept.",
+                f"The folder {shown(lost)} is gone; what was scored before is kept.",
                 "Bring it back, then go on with --resume.",
             )
 

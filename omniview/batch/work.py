@@ -21,6 +21,7 @@ from omniview.core.metrics import METRICS
 from omniview.core.prediction import ROLES
 from omniview.errors import OmniViewError
 from omniview.io.pair_types import Pair
+from omniview.io.remote import shown
 
 __all__ = ["Done", "Make", "Order", "Work", "done_with", "done_without"]
 
@@ -97,7 +98,7 @@ def done_without(pair: Pair, order: Order, error: OmniViewError, *, died: bool =
         rows = rows_without_case(pair.name, order.models, error, FAILED, readers)
     else:
         rows = rows_without_case(pair.name, order.models, error)
-    return Done(Record(pair.name, str(pair.image), _truth_paths(pair), rows))
+    return Done(Record(pair.name, shown(pair.image), _truth_paths(pair), rows))
 
 
 def done_with(
@@ -126,7 +127,7 @@ def done_with(
     case = replace(case, truth=first)
     record = Record(
         pair.name,
-        str(pair.image),
+        shown(pair.image),
         _truth_paths(pair),
         rows,
         {} if first is None else _bins(case, first),
@@ -139,7 +140,7 @@ def done_with(
 
 
 def _truth_paths(pair: Pair) -> dict[str, str]:
-    return {truth.reader: str(truth.files[0]) for truth in pair.truths}
+    return {truth.reader: shown(truth.files[0]) for truth in pair.truths}
 
 
 def _ran(case: Case) -> dict[str, dict[str, Any]]:

@@ -131,7 +131,7 @@ def score(
 def _tell(plan: Plan) -> None:
     left = plan.pairing.unpaired
     for one in left[:_TOLD]:
-        console.print(escape(f"not paired: {one.path.name}: {one.reason}"))
+        console.print(escape(f"not paired: {one.name}: {one.reason}"))
     if len(left) > _TOLD:
         console.print(f"not paired: {len(left) - _TOLD} more")
     if (outlook := plan.outlook()) is not None:

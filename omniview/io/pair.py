@@ -42,7 +42,7 @@ from omniview.io.pair_names import (
     set_of,
 )
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
-from omniview.io.remote import fetched, is_remote
+from omniview.io.remote import fetched, is_remote, shown_name
 
 __all__ = ["Pair", "Pairing", "TruthFiles", "Unpaired", "find_truth", "pair_anything", "pair_folder"]
 
@@ -115,7 +115,9 @@ def pair_folder(folder: Path, truth: Path | None = None, *, suffixless: bool = F
     extra += [Unpaired(file.path, "superpixels are neither image nor mask") for file in odd]
     images, masks = ([one for one in some if not is_superpixels(one.file)] for some in (images, masks))
     if not images:
-        raise UnreadableFile(f"There is no image in {root.name}.", "Choose a folder that holds images.")
+        raise UnreadableFile(
+            f"There is no image in {shown_name(root)}.", "Choose a folder that holds images."
+        )
     images.sort(key=lambda image: natural(image.file))
     if not masks and (pairing := pair_coco(root, truth, images)) is not None:
         return replace(pairing, unpaired=(*pairing.unpaired, *extra))

@@ -11,7 +11,7 @@ from omniview.errors import UnreadableFile
 from omniview.io.kinds import is_image_name, stem_of
 from omniview.io.pair_names import unique_name
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
-from omniview.io.remote import is_remote
+from omniview.io.remote import is_remote, shown
 
 __all__ = ["is_list", "pair_list"]
 
@@ -90,7 +90,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _names_files(lines: list[list[str]], column: int) -> bool:
-    return any(is_image_name(line[column]) for line in lines if column < len(line))
+    return any(is_image_name(shown(line[column])) for line in lines if column < len(line))
 
 
 def _named(text: str, names: set[str]) -> str:
@@ -101,7 +101,7 @@ def _named(text: str, names: set[str]) -> str:
 
 def _parts(text: str) -> list[str]:
     """The names in a path, without what only leads up or nowhere."""
-    parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    parts = [part for part in shown(text).replace("\\", "/").split("/") if part not in ("", ".", "..")]
     return [part.replace(":", "") for part in parts]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from omniview.io.remote import shown_name
+
 __all__ = ["Pair", "Pairing", "TruthFiles", "Unpaired"]
 
 
@@ -57,6 +59,11 @@ class Unpaired:
 
     path: Path
     reason: str
+
+    @property
+    def name(self) -> str:
+        """The file's own name, as it may be shown."""
+        return shown_name(self.path)
 
 
 @dataclass(frozen=True, slots=True)

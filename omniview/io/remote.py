@@ -8,23 +8,40 @@ Every socket is opened behind one door, `_opened`, which stays shut within `offl
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from omniview.errors import NotAllowed, OmniViewError, UnreadableFile
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["entries", "fetched", "is_remote", "offline", "refuse_offline", "stamp", "url_of"]
+__all__ = [
+    "entries",
+    "fetched",
+    "is_remote",
+    "offline",
+    "refuse_offline",
+    "shown",
+    "shown_name",
+    "stamp",
+    "url_of",
+]
 
 _SHORTEST = 3
 """Letters and colon of a scheme; one letter and a colon are a drive of Windows."""
+_USERINFO = re.compile(r"[^/?]*@|[^/:?\[]*:(?!\d*(?:[/?]|$)).*@")
+"""User and password before the host, also where a password holds a slash that should have been quoted."""
+_IN_ADDRESSES = re.compile(r"(://)(?:[^\s/@?'\"]*@)?([^\s?'\"]*)(?:\?[^\s'\"]*)?")
+_TOKEN = 6
+"""Characters of a query's value that may be a secret; shorter ones are words that messages need."""
 _shut: ContextVar[bool] = ContextVar("offline", default=False)
 """Whether no socket may be opened; threads of an executor start with the default."""
 
@@ -42,6 +59,24 @@ def url_of(path: PurePath | str) -> str:
     return (
         f"{scheme}:///{rest.lstrip('/')}" if scheme in ("file", "local") else f"{scheme}://{rest.lstrip('/')}"
     )
+
+
+def shown(path: PurePath | str) -> str:
+    """The path as messages, names and records have it: of an address neither user, password nor query.
+
+    A query may be a signature that lets anybody read the file.
+    """
+    if not is_remote(path):
+        return str(path)
+    scheme, _, rest = url_of(path).partition("://")
+    return f"{scheme}://{_USERINFO.sub('', rest, count=1) if _USERINFO.match(rest) else rest}".partition("?")[
+        0
+    ]
+
+
+def shown_name(path: PurePath | str) -> str:
+    """The last part of what is shown of it."""
+    return PurePosixPath(shown(path)).name if is_remote(path) else PurePath(path).name
 
 
 @contextmanager
@@ -66,7 +101,7 @@ def refuse_offline(path: PurePath | str) -> None:
     """
     if is_remote(path):
         raise NotAllowed(
-            f"{url_of(path)} is reached by sockets, and offline none is opened.", "Leave --offline out."
+            f"{shown(path)} is reached by sockets, and offline none is opened.", "Leave --offline out."
         )
 
 
@@ -110,7 +145,7 @@ def fetched(path: Path) -> Iterator[Path]:
         return
     folder = Path(tempfile.mkdtemp(prefix="omniview-"))
     try:
-        here = folder / path.name  # the name stays: it says what kind of file it is
+        here = folder / shown_name(path)  # the name stays: it says what kind of file it is
         with _said_in_words(path):
             system, place = _opened(path)
             system.get_file(place, os.fspath(here))
@@ -137,20 +172,30 @@ def _said_in_words(path: PurePath | str) -> Iterator[None]:
         raise
     except ImportError as error:
         raise UnreadableFile(
-            f"{url_of(path)} needs a package that is not installed ({error}).",
+            f"{shown(path)} needs a package that is not installed ({_first_line(error, path)}).",
             "Install what it names, s3fs for s3, gcsfs for gcs, paramiko for sftp, aiohttp for http.",
         ) from error
     except FileNotFoundError as error:
-        raise UnreadableFile(f"{url_of(path)} is not there.", "Check the address.") from error
+        raise UnreadableFile(f"{shown(path)} is not there.", "Check the address.") from error
     except PermissionError as error:
-        raise UnreadableFile(f"{url_of(path)} may not be read.", "Check the credentials.") from error
+        raise UnreadableFile(f"{shown(path)} may not be read.", "Check the credentials.") from error
     except Exception as error:
         # each file system brings exceptions of its own
         raise UnreadableFile(
-            f"{url_of(path)} cannot be read ({type(error).__name__}: {_first_line(error)}).",
+            f"{shown(path)} cannot be read ({type(error).__name__}: {_first_line(error, path)}).",
             "Check address, credentials and network.",
         ) from error
 
 
-def _first_line(error: Any) -> str:
-    return str(error).partition("\n")[0][:160]
+def _first_line(error: Exception, path: PurePath | str) -> str:
+    """What a file system says, without what nobody else may read: it may quote the address or parts of it."""
+    rest = url_of(path).partition("://")[2]
+    found = _USERINFO.match(rest)
+    userinfo = found[0][:-1] if found else ""
+    query = rest[found.end() if found else 0 :].partition("?")[2]
+    values = [value for field in query.split("&") if len(value := field.partition("=")[2]) >= _TOKEN]
+    secret = {userinfo, userinfo.partition(":")[2], query, *values}
+    text = str(error)
+    for part in sorted({*secret, *map(unquote, secret)} - {""}, key=len, reverse=True):
+        text = text.replace(part, "…")
+    return _IN_ADDRESSES.sub(r"\1\2", text).partition("\n")[0][:160]

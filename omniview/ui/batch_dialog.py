@@ -197,7 +197,7 @@ class BatchBox(QDialog):
             self._table.show_pairs(planned.pairing.pairs)
             self._plan_text.setText(_plan_words(planned, cost))
             left = planned.pairing.unpaired
-            lines = [f"{one.path.name}: {one.reason}" for one in left[:_TOLD]]
+            lines = [f"{one.name}: {one.reason}" for one in left[:_TOLD]]
             more = [f"and {len(left) - _TOLD} more"] if len(left) > _TOLD else []
             self._plan_text.setToolTip("\n".join((*lines, *more)))
             self._show_state()

@@ -17,7 +17,17 @@ from omniview.batch.station import Station
 from omniview.batch.work import Work
 from omniview.errors import NotAllowed, UnreadableFile
 from omniview.io.pair import Pair, Pairing, pair_anything
-from omniview.io.remote import entries, fetched, is_remote, offline, stamp, url_of
+from omniview.io.remote import (
+    entries,
+    fetched,
+    is_remote,
+    offline,
+    refuse_offline,
+    shown,
+    shown_name,
+    stamp,
+    url_of,
+)
 from omniview.scoring import ComposerOf, plan, score
 from omniview.settings import Settings
 from tests.networks import write_specialist
@@ -178,3 +188,76 @@ def test_the_door_is_shut_offline(bucket: Path) -> None:
         with pytest.raises(NotAllowed), fetched(bucket / "images" / "c0.png"):
             pass
     assert entries(str(bucket))
+
+
+@pytest.mark.parametrize(
+    ("address", "seen"),
+    [
+        ("sftp://bob:hunter2@pacs.local/m", "sftp://pacs.local/m"),
+        ("sftp://bob:hun/ter2@pacs.local:22/m", "sftp://pacs.local:22/m"),
+        ("https://h:8080/a/x.png?X-Amz-Credential=k/2026&X-Amz-Signature=s", "https://h:8080/a/x.png"),
+        ("https://token@h/x.png", "https://h/x.png"),
+        ("s3://bucket/a@b.png", "s3://bucket/a@b.png"),
+        ("https://h/x.png?mail=a@b", "https://h/x.png"),
+        ("https://[::1]:80/a@b", "https://[::1]:80/a@b"),
+        ("file:///srv/x.png", "file:///srv/x.png"),
+        ("C:/bob:hunter2@x?.png", "C:/bob:hunter2@x?.png"),
+    ],
+)
+def test_what_is_shown_of_an_address(address: str, seen: str) -> None:
+    """Neither user, password nor query; a path of this machine stays as it is."""
+    assert shown(address) == seen
+    assert shown_name(address) == seen.rpartition("/")[2]
+    assert shown(Path(address)) == (str(Path(address)) if address[1] == ":" else seen)
+
+
+def test_no_message_tells_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a file system says of the address, its secret parts are in no message."""
+    address = Path("sftp://bob:hunt%65r2@pacs.local/m?signature=s3cr%2Ft")
+
+    def refuses(url: str) -> None:
+        raise ValueError(
+            f"no way to {url}, {url.replace('%65', 'e')}: bob, hunter2, s3cr/t, https://a:b@c/d?e=f"
+        )
+
+    def is_missing(url: str) -> None:
+        raise FileNotFoundError(url)
+
+    def may_not(url: str) -> None:
+        raise PermissionError(url)
+
+    def is_lacking(url: str) -> None:
+        raise ImportError(f"Install paramiko for {url}")
+
+    for fails in (refuses, is_missing, may_not, is_lacking):
+        monkeypatch.setattr(core, "url_to_fs", fails)
+        with pytest.raises(UnreadableFile, match=r"pacs\.local/m") as caught:
+            stamp(address)
+        told = f"{caught.value} {caught.value.next_step}"
+        assert not [part for part in ("hunt", "s3cr", "a:b", "e=f") if part in told], told
+    with pytest.raises(NotAllowed) as refused:
+        refuse_offline(address)
+    assert "hunt" not in str(refused.value)
+
+
+def test_no_record_tells_a_secret(tmp_path: Path, own_home: Path) -> None:
+    """Passwords and signatures of addresses are in no name, table, report or journal, nor what was typed."""
+    write_specialist(own_home / "models")
+    system, where = fsspec.filesystem("memory"), "memory://bob:hunter2@pacs.local/m"
+    query, lines = "?X-Amz-Credential=k/1&X-Amz-Signature=s3cret", ["image,truth"]
+    pixels = np.full((48, 48, 3), 30, np.uint8)
+    cv2.circle(pixels, (24, 24), 12, (220, 210, 200), -1)
+    for name in ("a", "b"):
+        system.pipe(f"{where}/{name}.png{query}", cv2.imencode(".png", pixels)[1].tobytes())
+        system.pipe(
+            f"{where}/{name}_t.png{query}", cv2.imencode(".png", pixels[..., 0] // 100 * 100)[1].tobytes()
+        )
+        lines.append(f"{where}/{name}.png{query},{where}/{name}_t.png{query}")
+    lines += [f"{where}/gone.png{query},{where}/gone_t.png{query}", f"{where}/alone.png{query},"]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    result = score(tmp_path / "list.csv", tmp_path / "out", task="polyp", settings=Settings(omnimodel="none"))
+    assert (result.totals.finished, result.totals.failed) == (4, 2)
+    system.rm("/bob:hunter2@pacs.local", recursive=True)
+    assert "memory/pacs.local/m/a" in (tmp_path / "out" / "cases.csv").read_text("utf-8")
+    for written in (path for path in (tmp_path / "out").rglob("*") if path.is_file()):
+        assert not [part for part in (b"hunter2", b"s3cret") if part in written.read_bytes()], written.name
