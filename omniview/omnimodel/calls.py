@@ -14,14 +14,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from omniview.core.asking import BECAUSE
 from omniview.core.image import Image
 from omniview.errors import MissingKey, OmnimodelError, OmniViewError
 from omniview.omnimodel.airlock import Airlock, Departure
 from omniview.omnimodel.audit import Audit
-from omniview.omnimodel.reply import Answers, Api, Estimate, Prices, Purse, Reply, Reservation
+from omniview.omnimodel.bill import Bill, uncut
+from omniview.omnimodel.reply import Answers, Api, Estimate, Prices, Purse, Reply
 
 __all__ = ["ORDINARY_TOKENS", "Calls", "Outcome", "plain_key"]
 
@@ -171,11 +171,7 @@ class Calls:
             UnusableAnswer: what came is not an answer of the interface.
             OutputError: the audit could not be written, so nothing was sent.
         """
-        consent = (
-            await asyncio.to_thread(self._airlock.check, self.endpoint)
-            if departure is None
-            else departure.consent
-        )
+        await self.check()
         if self._answers is not None:
             key = self._key(question, departure)
             kept = await asyncio.to_thread(self._answers.get, key)
@@ -183,14 +179,14 @@ class Calls:
                 return Outcome(kept, 0.0, cached=True, key=key)
         line = await self._take()
         try:
-            return await self._send(line.api, question, departure, consent)
+            return await self._send(line.api, question, departure)
         finally:
             await self._give_back(line)
 
     async def keep(self, outcome: Outcome) -> None:
         """Remember an answer that could be used."""
         if self._answers is not None and not outcome.cached:
-            await _uncut(self._answers.put, outcome.key, outcome.reply)
+            await uncut(self._answers.put, outcome.key, outcome.reply)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -219,13 +215,16 @@ class Calls:
         if line.replaced and not line.users:
             await line.api.close()
 
-    async def _send(self, api: Api, question: str, departure: Departure | None, consent: str) -> Outcome:
+    async def _send(self, api: Api, question: str, departure: Departure | None) -> Outcome:
         sent: list[int] = []
-        reserved: Reservation | None = None
         data = question.encode() if departure is None else departure.data
         size = None if departure is None else departure.placement.size
 
+        bill = Bill(self._purse, self.model, self.estimate(question, size))
+
         def note() -> None:
+            # asked at the last moment: a consent may be withdrawn while a call waits or is repeated
+            consent = self._airlock.check(self.endpoint)
             number = self._audit.append(
                 event="sent",
                 endpoint=self.endpoint if departure is None else departure.endpoint,
@@ -237,15 +236,18 @@ class Calls:
                 because=BECAUSE.get() or None,
             )
             sent.append(number)
+            bill.departed()
+
+        async def depart(broke_off: bool) -> None:
+            await bill.next(broke_off=broke_off)
+            await uncut(note)
 
         reply: Reply | None = None
-        cost: float | None = 0.0
+        cost: float | None = None
         ended = "cancelled"
         try:
-            if self._purse is not None:
-                reserved = await self._purse.reserve(self.model, self.estimate(question, size))
-            limit = self._limit(question, size, reserved)
-            reply = await api.ask(question, departure, partial(_uncut, note), limit)
+            limit = self._limit(question, size, await bill.reserve())
+            reply = await api.ask(question, departure, depart, limit)
             ended = "answered" if reply.problem is None else type(reply.problem).__name__
             if isinstance(reply.problem, MissingKey):
                 self._replace(api)
@@ -253,22 +255,17 @@ class Calls:
             ended = type(error).__name__
             raise
         finally:
-            if sent:
-                cost = self._cost(reply)
-            await _uncut(self._settle, reserved, sent, ended, reply, cost)
+
+            def settle() -> None:
+                nonlocal cost
+                cost = bill.settle(self._cost(reply))
+                self._record(sent, ended, reply, cost)
+
+            await uncut(settle)
         return Outcome(reply, cost, cached=False, key=self._key(question, departure))
 
-    def _settle(
-        self,
-        reserved: Reservation | None,
-        sent: list[int],
-        ended: str,
-        reply: Reply | None,
-        cost: float | None,
-    ) -> None:
-        """Write down how a call ended, in the purse and in the audit; at one go, as it may be cut short."""
-        if reserved is not None:
-            reserved.settle(cost)
+    def _record(self, sent: list[int], ended: str, reply: Reply | None, cost: float | None) -> None:
+        """Write down in the audit how a call ended."""
         if sent:
             self._audit.append(
                 event="ended",
@@ -283,12 +280,12 @@ class Calls:
                 currency=None if cost is None else self.currency,
             )
 
-    def _limit(self, question: str, size: tuple[int, int] | None, reserved: Reservation | None) -> int:
+    def _limit(self, question: str, size: tuple[int, int] | None, amount: float | None) -> int:
         """How many tokens may come back for what was laid aside."""
         longest = self._max_output_tokens
-        if self._prices is None or reserved is None or reserved.amount is None:
+        if self._prices is None or amount is None:
             return longest
-        paid = self._prices.affordable(self.model, question, size, reserved.amount)
+        paid = self._prices.affordable(self.model, question, size, amount)
         return longest if paid is None else min(longest, paid)
 
     def _replace(self, api: Api) -> None:
@@ -300,6 +297,8 @@ class Calls:
     def _cost(self, reply: Reply | None) -> float | None:
         if reply is None or reply.tokens_in is None or self._prices is None:
             return None
+        if reply.tokens_out is None and (reply.text or reply.pictures or reply.cut_off):
+            return None  # something came back, and it is not said how much
         return self._prices.cost(self.model, reply.tokens_in, reply.tokens_out or 0)
 
 
@@ -318,13 +317,3 @@ def plain_key(key: str | None, provider: str) -> str:
         state = "is empty or holds characters that no key has" if key is not None else "is not set"
         raise MissingKey(f"The {provider} API key {state}.", "Set it, or choose another omnimodel.")
     return plain
-
-
-async def _uncut(work: Callable[..., None], *arguments: Any) -> None:
-    """Run in a thread to its end, even if the awaiting task is cancelled meanwhile; it is told afterwards."""
-    done = asyncio.create_task(asyncio.to_thread(work, *arguments))
-    try:
-        await asyncio.shield(done)
-    except asyncio.CancelledError:
-        await asyncio.wait([done])
-        raise

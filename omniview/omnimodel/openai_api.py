@@ -133,7 +133,7 @@ class OpenAiApi:
         body = await self._complete(content, limit, most)
         if isinstance(body, Refused) and _does_not_know(limit, body):
             self._limit = limit = _LIMITS[_LIMITS.index(limit) - 1]
-            await departing()
+            await departing(False)
             body = await self._complete(content, limit, most)
         if isinstance(body, Refused):
             found = self._in_words(body)

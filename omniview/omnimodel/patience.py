@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
-from omniview.errors import OmnimodelError, Unreachable
+from omniview.errors import NotAllowed, OmnimodelError, OverBudget, Unreachable
 from omniview.omnimodel.circuit import Circuit
 from omniview.omnimodel.reply import Departing, Reply
 
@@ -77,6 +77,8 @@ async def ask_patiently(
             outage = Outage(timed_out(who, timeout_s))
         except Outage as failed:
             outage = failed
+        except NotAllowed:
+            raise  # says nothing about the server
         except OmnimodelError:
             circuit.passed()
             raise
@@ -94,8 +96,16 @@ async def _repeated(
 ) -> Reply:
     """The first reply; raises the last attempt's Outage, its words saying how hard it was tried."""
     attempt = 0
+    outage: Outage | None = None
     while True:
-        await departing()
+        try:
+            await departing(outage is not None and not outage.free)
+        except OverBudget as error:
+            if outage is None:
+                raise
+            said = f"{outage.failure.message} It was not asked again: {error.message}"
+            outage.failure = type(outage.failure)(said, error.next_step)
+            raise outage from None
         try:
             return await once()
         except Outage as failed:

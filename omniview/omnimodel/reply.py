@@ -15,8 +15,12 @@ from omniview.omnimodel.airlock import Departure
 
 __all__ = ["Answers", "Api", "Departing", "Estimate", "Prices", "Purse", "Reply", "Reservation"]
 
-Departing: TypeAlias = Callable[[], Awaitable[None]]
-"""Awaited before each time that anything is sent, repetitions included: it keeps the record."""
+Departing: TypeAlias = Callable[[bool], Awaitable[None]]
+"""Awaited before each time that anything is sent, repetitions included: it keeps the record and the bill.
+
+Its argument: whether the attempt before was sent and broke off, so that it may be charged. Raises NotAllowed,
+OutputError, and OverBudget where a repetition is not paid for; then nothing must be sent.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Api(Protocol):
         Args:
             question: the text.
             departure: the picture, cleared by the airlock, or None for a question without one.
-            departing: awaited before each time anything is sent.
+            departing: awaited before each time anything is sent, see `Departing`.
             max_output_tokens: the most that may come back; it was paid for that much.
 
         Raises:
@@ -84,7 +88,7 @@ class Estimate:
 
 
 class Reservation(Protocol):
-    """Money laid aside for one call."""
+    """Money laid aside for one departure of a call."""
 
     @property
     def amount(self) -> float | None:

@@ -21,12 +21,17 @@ from omniview.settings import GeminiSettings
 from tests.omnimodel.loopback import FAULTS, Loopback, Request, Step, answer, refusal
 
 
-def calls_to(url: str, home: Path, key: Callable[[], str | None] = lambda: "right") -> Calls:
+def calls_to(
+    url: str,
+    home: Path,
+    key: Callable[[], str | None] = lambda: "right",
+    airlock: Airlock | None = None,
+) -> Calls:
     """Calls to a loopback server, or to whoever is at `url`."""
     return gemini_calls(
         GeminiSettings(base_url=url, model="m", timeout_s=30),
         key,
-        airlock=Airlock(home, offline=False),
+        airlock=airlock or Airlock(home, offline=False),
         audit=Audit(home),
         circuit=Circuit(),
         first_pause_s=0.01,
@@ -87,6 +92,48 @@ async def test_without_consent_not_even_words_leave(tmp_path: Path) -> None:
     """The airlock is asked for questions without a picture as well."""
     with pytest.raises(NotAllowed):
         await calls_to("https://example.org", tmp_path).send("?")
+
+
+class _Asked(Airlock):
+    """Wants a consent for this machine, as for an address outside."""
+
+    def check(self, endpoint: str) -> str:
+        return super().check("https://example.org")
+
+
+async def test_a_consent_withdrawn_after_clearing_stops_the_picture(tmp_path: Path, image: Image) -> None:
+    """What counts is the moment of sending; then nothing is sent, and nothing recorded as sent."""
+    airlock = _Asked(tmp_path, offline=False)
+    airlock.grant("https://example.org", "dialog")
+    with Loopback([answer("yes")] * 2) as server:
+        calls = calls_to(server.url, tmp_path, airlock=airlock)
+        departure = await calls.clear(image)
+        airlock.revoke("https://example.org")
+        with pytest.raises(NotAllowed):
+            await calls.send("?", departure)
+        await calls.close()
+        assert server.requests == []
+    assert not (tmp_path / "audit.jsonl").exists()
+
+
+async def test_a_consent_withdrawn_meanwhile_stops_the_repetition(tmp_path: Path, image: Image) -> None:
+    """The first departure stands in the audit with its consent; there is no second."""
+    airlock = _Asked(tmp_path, offline=False)
+    consent = airlock.grant("https://example.org", "dialog")
+
+    def withdraw(_: Request) -> Step:
+        airlock.revoke("https://example.org")
+        return FAULTS["503"]
+
+    with Loopback(withdraw) as server:
+        calls = calls_to(server.url, tmp_path, airlock=airlock)
+        with pytest.raises(NotAllowed):
+            await calls.send("?", await calls.clear(image))
+        await calls.close()
+        assert len(server.requests) == 1
+    first, last = await asyncio.to_thread(records, tmp_path)
+    assert first["consent"] == f"dialog {consent.when}"
+    assert (last["outcome"], last["times_sent"]) == ("NotAllowed", 1)
 
 
 async def test_warming_builds_once_and_needs_no_key(tmp_path: Path) -> None:

@@ -108,6 +108,78 @@ async def test_a_cancelled_call_counts_with_all_it_might_have_cost(
     assert 0.01 < budget.spent().session <= 0.02
 
 
+def _audited(home: Path) -> object:
+    """What the audit says that the last call cost."""
+    return json.loads((home / "audit.jsonl").read_text("utf-8").splitlines()[-1]).get("cost")
+
+
+@pytest.mark.parametrize(
+    ("script", "lost", "last"),
+    [
+        ([FAULTS["reset"], GOOD], 1, PAID),
+        ([FAULTS["reset"], FAULTS["503"], GOOD], 1, PAID),
+        ([FAULTS["reset"], FAULTS["reset"], FAULTS["503"]], 2, 0.0),
+        ([FAULTS["503"], FAULTS["reset"], FAULTS["503"]], 1, 0.0),
+    ],
+    ids=["cut once", "cut and refused", "cut twice and refused", "cut between refusals"],
+)
+async def test_what_broke_off_counts_in_full_whatever_comes_after(
+    segmenter: Segment,
+    image: Image,
+    budget: Budget,
+    tmp_path: Path,
+    script: list[Step],
+    lost: int,
+    last: float,
+) -> None:
+    """The server may have charged for each; ledger, audit and whoever asked are told the same sum."""
+    with Loopback(script) as server:
+        omnimodel = _omnimodel(segmenter, server.url, budget, tmp_path)
+        if script[-1] is GOOD:
+            cost = (await omnimodel.segment(image, POLYP)).provenance.cost
+        else:
+            with pytest.raises(Unreachable) as caught:
+                await omnimodel.segment(image, POLYP)
+            cost = caught.value.cost
+        await omnimodel.close()
+        assert len(server.requests) == len(script)
+    assert cost is not None
+    full = (cost - last) / lost
+    assert 8192 * 3e-6 < full < 8192 * 3e-6 + 0.01
+    assert budget.spent().session == pytest.approx(cost)
+    assert _audited(tmp_path) == pytest.approx(cost)
+
+
+@pytest.mark.parametrize(("cap", "why"), [(0.03, "are spent in this session"), (0.04, "as long an answer")])
+async def test_what_broke_off_is_not_repeated_where_the_cap_does_not_pay_for_it(
+    segmenter: Segment, image: Image, tmp_path: Path, cap: float, why: str
+) -> None:
+    """The failure is told with the reason, and the cap holds even if all that was sent is charged."""
+    budget = Budget(tmp_path, Caps(session=cap))
+    with Loopback([FAULTS["reset"], GOOD]) as server:
+        omnimodel = _omnimodel(segmenter, server.url, budget, tmp_path)
+        with pytest.raises(Unreachable, match=rf"was cut .* It was not asked again: .*{why}"):
+            await omnimodel.segment(image, POLYP)
+        await omnimodel.close()
+        assert len(server.requests) == 1
+    assert 8192 * 3e-6 < budget.spent().session <= cap
+    assert _audited(tmp_path) == pytest.approx(budget.spent().session)
+
+
+async def test_an_answer_of_untold_length_is_not_free(
+    segmenter: Segment, image: Image, budget: Budget, tmp_path: Path
+) -> None:
+    """Where the server does not count what it wrote, the cost is not known and the reservation stands."""
+    body = answer(json.dumps([boxed()])).body | {"usageMetadata": {"promptTokenCount": 300}}
+    with Loopback([Step(body=body)]) as server:
+        omnimodel = _omnimodel(segmenter, server.url, budget, tmp_path)
+        prediction = await omnimodel.segment(image, POLYP)
+        await omnimodel.close()
+    assert prediction.provenance.cost is None
+    assert _audited(tmp_path) is None
+    assert budget.spent().session > 8192 * 3e-6
+
+
 async def test_answers_of_one_image_cannot_pass_the_cap_together(
     segmenter: Segment, image: Image, tmp_path: Path
 ) -> None:

@@ -137,7 +137,7 @@ async def test_a_question_needs_no_picture() -> None:
     """Then only the text is sent."""
     sent = []
 
-    async def departing() -> None:
+    async def departing(broke_off: bool) -> None:
         sent.append(1)
 
     with Loopback([chat("Hello.")]) as server:
