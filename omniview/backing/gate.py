@@ -39,7 +39,7 @@ class Gate:
         try:
             airlock.check(endpoint)
         except NotAllowed:
-            text = airlock.consent_text(endpoint)
+            text = airlock.consent_text(endpoint, informed=self._settings().ask.informed)
         else:
             text = ""
         key = key_wanted(omnimodel, self._settings()) is not None and api_key(omnimodel) is None

@@ -123,14 +123,25 @@ class Airlock:
         host = urlsplit(origin(endpoint)).hostname or ""
         return "trusted" if any(covers(entry, host) for entry in self._settings.trusted) else "outside"
 
-    def consent_text(self, endpoint: str) -> str:
-        """What a person agrees to, in words, before the first picture goes to `endpoint`."""
+    def consent_text(self, endpoint: str, *, informed: bool = False) -> str:
+        """What a person agrees to, in words, before the first picture goes to `endpoint`.
+
+        Args:
+            endpoint: where it goes.
+            informed: the omnimodel is told what the specialist found.
+        """
         place, trust = origin(endpoint), self.trust(endpoint)
         open_line = place.startswith("http:") and trust != "loopback"
         lines = [
             f"OmniView would send a picture to {place}.",
-            "What leaves: the pixels of the image as shown here, reduced in size, and the question what to "
-            "outline. What stays: file names, DICOM attributes, masks, results.",
+            "What leaves: the pixels of the image as shown here, reduced in size; and the question in words, "
+            "with the kind of image (such as endoscopy). If you ask about a region, its outline is drawn "
+            "into the picture.",
+            "What the specialist found leaves too, in words (boxes, areas, predicted Dice), because informed "
+            "is switched on in the settings. What stays: file names, all other DICOM attributes, masks."
+            if informed
+            else "What stays: file names, all other DICOM attributes, masks, results. If you later switch "
+            "informed on in the settings, what the specialist found is told in words, too.",
             self._told(trust),
             "The settings count this address as your own institution's." if trust == "trusted" else "",
             "The connection is NOT encrypted: others on the network can see the picture."

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 
 from omniview.errors import OutputError, UnreadableFile
 
-__all__ = ["Audit", "Paid", "paid", "verify"]
+__all__ = ["Audit", "Paid", "locked", "paid", "verify"]
 
 _FILE = "audit.jsonl"
 _START = "0" * 64
@@ -50,7 +50,7 @@ class Audit:
         fields = {k: v for k, v in record.items() if v is not None}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(_head(self.path)) as head, self.path.open("ab+") as file:
+            with locked(_head(self.path)) as head, self.path.open("ab+") as file:
                 number, previous = _last(file)
                 entry = {
                     "n": number + 1,
@@ -210,7 +210,7 @@ def _last(file: BinaryIO) -> tuple[int, str]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
+def locked(path: Path) -> Iterator[BinaryIO]:
     """The file, opened and locked for this thread of this process alone."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
     with os.fdopen(descriptor, "r+b") as file:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from omniview.errors import NotAllowed, OutputError
 from omniview.omnimodel.addresses import origin
+from omniview.omnimodel.audit import locked
 
 __all__ = ["Consent", "Consents", "How"]
 
@@ -38,6 +40,8 @@ class Consent:
 
 class Consents:
     """The list in a home folder; read anew each time, so that a withdrawal counts at once.
+
+    Safe among threads and processes: a change that another one makes meanwhile is not undone.
 
     Args:
         home: OmniView's own folder.
@@ -75,7 +79,8 @@ class Consents:
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         consent = Consent(origin(endpoint), now, how, keep_text)
-        self._write([*(c for c in self.all() if c.endpoint != consent.endpoint), consent])
+        with self._changing():
+            self._write([*(c for c in self.all() if c.endpoint != consent.endpoint), consent])
         return consent
 
     def revoke(self, endpoint: str) -> bool:
@@ -84,12 +89,27 @@ class Consents:
         Raises:
             OutputError: it could not be written down.
         """
-        place, before = origin(endpoint), self.all()
-        kept = [c for c in before if c.endpoint != place]
-        if len(kept) == len(before):
-            return False
-        self._write(kept)
-        return True
+        place = origin(endpoint)
+        if all(c.endpoint != place for c in self.all()):
+            return False  # there may be no folder to write to
+        with self._changing():
+            before = self.all()
+            kept = [c for c in before if c.endpoint != place]
+            if len(kept) < len(before):
+                self._write(kept)
+        return len(kept) < len(before)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Between reading and writing nobody else does either to change the list."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(self._path.with_suffix(".lock")):
+                yield
+        except OSError as error:
+            raise OutputError(
+                f"The consent could not be saved ({error.strerror}).", f"Make {self._path.parent} writable."
+            ) from error
 
     def _write(self, consents: Sequence[Consent]) -> None:
         part = self._path.with_suffix(".part")
@@ -98,11 +118,5 @@ class Consents:
             | ({"keep_text": True} if c.keep_text else {})
             for c in consents
         ]
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
-            part.replace(self._path)
-        except OSError as error:
-            raise OutputError(
-                f"The consent could not be saved ({error.strerror}).", f"Make {self._path.parent} writable."
-            ) from error
+        part.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+        part.replace(self._path)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import cv2
 import numpy as np
@@ -167,6 +169,17 @@ def test_the_consent_text_tells_what_matters(tmp_path: Path) -> None:
     assert "encrypted" not in opened(tmp_path).consent_text(HERE)
 
 
+def test_the_consent_text_tells_what_leaves_beside_pixels(tmp_path: Path) -> None:
+    """The kind of image, a region's outline, and the specialist's findings where they are told."""
+    blind, informed = (opened(tmp_path).consent_text(CLOUD, informed=told) for told in (False, True))
+    for text in (blind, informed):
+        assert "kind of image" in text
+        assert "outline is drawn" in text
+    assert "masks, results" in blind
+    assert "What the specialist found leaves too, in words (boxes, areas, predicted Dice)" in informed
+    assert "results" not in informed
+
+
 @pytest.mark.parametrize(
     ("settings", "here", "words"),
     [
@@ -252,6 +265,23 @@ def test_a_trusted_address_wants_a_consent_and_may_keep_text(tmp_path: Path) -> 
         Airlock(tmp_path, offline=False, detector=lambda: None).clear(image, own, 1024)
     with pytest.raises(NotAllowed, match="trusted"):
         airlock.grant(CLOUD, "dialog", keep_text=True)
+
+
+def test_consents_withdrawn_at_once_are_all_gone(tmp_path: Path) -> None:
+    """None comes back because another withdrawal had read the list before."""
+    places = [f"https://{n}.example.org" for n in range(8)]
+    for _ in range(10):
+        for place in places:
+            opened(tmp_path).grant(place, "dialog")
+        together = Barrier(len(places))
+
+        def withdraw(place: str, together: Barrier = together) -> bool:
+            together.wait(10)
+            return opened(tmp_path).revoke(place)
+
+        with ThreadPoolExecutor(len(places)) as pool:
+            assert all(pool.map(withdraw, places))
+        assert opened(tmp_path).consents() == ()
 
 
 def test_the_file_of_consents_names_nobody(tmp_path: Path) -> None:
