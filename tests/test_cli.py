@@ -215,6 +215,7 @@ def test_numbered_objects_are_compared_one_by_one(tmp_path: Path) -> None:
     [
         (("metrics", "absent.png", "absent.png"), "absent.png"),
         (("metrics", "absent.png", "absent.png", "--spacing", "one"), "--spacing"),
+        (("metrics", "absent.png", "absent.png", "--spacing", "inf,1"), "--spacing"),
         (("metrics", "absent.png", "absent.png", "--convention", "home-made"), "--convention"),
         (("segment", "x.png", "--out", "o", "--task", "wart"), "wart"),
         (("segment", "x.png", "--out", "o", "--omnimodel", "oracle"), "omnimodel"),

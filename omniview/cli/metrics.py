@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,6 @@ def _spacing(text: str | None) -> tuple[float, float] | None:
         row, column = (float(part) for part in text.split(","))
     except ValueError:
         row = column = 0.0
-    if not (row > 0 and column > 0):
+    if not (row > 0 and column > 0 and isfinite(row) and isfinite(column)):
         raise OmniViewError(f"--spacing is {text!r}.", "Give two positive numbers: ROW,COL in millimetres.")
     return row, column
