@@ -183,28 +183,61 @@ class _Resident:
 
     def __init__(self, make: Make) -> None:
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="station", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="station", daemon=True)
+        self._thread.start()
 
         async def build() -> Station:
             return Station(await asyncio.to_thread(make))
 
-        self._station = asyncio.run_coroutine_threadsafe(build(), self._loop).result()
+        self._at_work: set[Future[Done]] = set()
+        try:
+            self._station = asyncio.run_coroutine_threadsafe(build(), self._loop).result()
+        except BaseException:
+            self._end()
+            raise
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is at work."""
+        return not self._at_work
 
     def submit(self, work: Work) -> Future[Done]:
-        return asyncio.run_coroutine_threadsafe(self._station.do(work), self._loop)
+        future = asyncio.run_coroutine_threadsafe(self._station.do(work), self._loop)
+        self._at_work.add(future)
+        future.add_done_callback(self._at_work.discard)
+        return future
+
+    def close(self) -> None:
+        """Let go of models, threads and loop; nothing may be at work."""
+        try:
+            asyncio.run_coroutine_threadsafe(self._station.close(), self._loop).result()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._loop.shutdown_default_executor(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
-_residents: dict[Make, _Resident] = {}  # for the life of a worker process: its models are loaded once
+_residents: dict[
+    Make, _Resident
+] = {}  # until another run comes to this process: models are loaded once a run
 _building = threading.Lock()
 
 
 def submit(work: Work) -> Future[Done]:
-    """Start `work` in this process, beside what is at work already; for worker processes."""
+    """Start `work` in this process, beside what is at work already; for worker processes.
+
+    The first case of another run closes the models of runs that have nothing at work here.
+    """
     with _building:
         if work.make not in _residents:
+            for make in [make for make, resident in _residents.items() if resident.idle]:
+                _residents.pop(make).close()
             _residents[work.make] = _Resident(work.make)
-        resident = _residents[work.make]
-    return resident.submit(work)
+        return _residents[work.make].submit(work)
 
 
 def perform(work: Work) -> Done:
