@@ -83,9 +83,11 @@ class Cluster:
         from distributed.comm import CommClosedError
 
         # not pure: the same question may be put again after a file has changed
-        future = client.submit(_perform, work, pure=False)
+        future = client.submit(_perform, work, omniview.__version__, pure=False)
         try:
-            done: Done = await future.result()
+            done: Done | str = await future.result()
+            if isinstance(done, str):
+                raise OmniViewError(done, "Install the same version on every worker.")
             return done
         except KilledWorker as error:
             times = error.allowed_failures + 1
@@ -188,8 +190,13 @@ _SAME_CODE = MappingProxyType({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
 """For what is not ours to set otherwise: the workers share the cores."""
 
 
-def _perform(work: Work) -> Done:
-    """On a worker: its models are kept from case to case."""
+def _perform(work: Work, version: str) -> Done | str:
+    """On a worker: its models are kept from case to case; a worker of another version says so instead.
+
+    Workers may come at any time, long after those of the start were asked.
+    """
+    if version != omniview.__version__:
+        return f"A worker that came later has OmniView {omniview.__version__}, this is {version}."
     from omniview.batch.station import perform
 
     return perform(work)

@@ -12,10 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
-from omniview.batch.cluster import Cluster
+import omniview
+from omniview.batch.cluster import Cluster, _perform
 from omniview.batch.processes import AHEAD
+from omniview.batch.work import Work
 from omniview.errors import SettingsError
-from omniview.scoring import Plan, plan
+from omniview.scoring import ComposerOf, Plan, plan
 from omniview.settings import Settings
 from tests.networks import write_specialist
 
@@ -121,3 +123,13 @@ def test_offline_and_a_cluster_exclude_each_other(folder: Path, tmp_path: Path) 
     planned = plan(folder, Settings(omnimodel="none", offline=True), task="polyp")
     with pytest.raises(SettingsError, match="socket"):
         planned.run(tmp_path / "out", scheduler="local")
+
+
+def test_a_worker_of_another_version_does_no_case(folder: Path) -> None:
+    """A worker that comes late is asked with every case; its rows would not be those of this run."""
+    planned = plan(folder, Settings(omnimodel="none"), task="polyp")
+    work = Work(planned.pairing.pairs[0], planned.order, ComposerOf(planned.settings))
+    told = _perform(work, "0.0.1")
+    assert isinstance(told, str)
+    assert "0.0.1" in told
+    assert omniview.__version__ in told
