@@ -33,6 +33,7 @@ from omniview.errors import SettingsError
 from omniview.io.pair import Pairing, pair_anything
 from omniview.io.remote import offline as shut_if
 from omniview.io.remote import refuse_offline
+from omniview.omnimodel.clouds import CLOUDS
 from omniview.omnimodel.outlook import Outlook, outlook
 from omniview.settings import Settings, home
 
@@ -121,7 +122,8 @@ class Plan:
             on_progress: called on the event loop's thread.
 
         Raises:
-            SettingsError: offline and on a cluster, which is reached by sockets.
+            SettingsError: offline and on a cluster, which is reached by sockets; or a spending cap and
+                workers on other machines, which do not see each other's spending.
         """
         shared_out = self._shared_out(jobs if scheduler in ("", LOCAL) else 1)
         # the cap of a batch holds for all of its sittings
@@ -151,6 +153,13 @@ class Plan:
                 raise SettingsError(
                     "Offline opens no socket, and a cluster is reached by nothing else.",
                     "Score with --jobs N on this machine, or leave --offline out.",
+                )
+            budget = self.settings.budget
+            capped = budget.session is not None or budget.daily is not None
+            if scheduler != LOCAL and capped and self.order.question.omnimodel in CLOUDS:
+                raise SettingsError(
+                    "A spending cap holds on one machine only, and each machine of a cluster has its own.",
+                    "Score with --jobs N on this machine, or without a cap.",
                 )
             return Cluster(scheduler, jobs=jobs, asking=asking)
         return Processes(jobs, asking) if jobs > 1 or apart else Station(make())

@@ -133,3 +133,21 @@ def test_a_worker_of_another_version_does_no_case(folder: Path) -> None:
     assert isinstance(told, str)
     assert "0.0.1" in told
     assert omniview.__version__ in told
+
+
+@pytest.mark.parametrize("cap", ["session", "daily"])
+@pytest.mark.parametrize("scheduler", ["tcp://127.0.0.1:9", "slurm"])
+def test_a_cap_and_other_machines_exclude_each_other(
+    folder: Path, tmp_path: Path, scheduler: str, cap: str
+) -> None:
+    """Machines do not see each other's spending; this one's own workers do, and no cap is no matter."""
+
+    async def started(settings: Settings, where: str) -> None:
+        plan(folder, settings, task="polyp").run(tmp_path / "out", scheduler=where)
+
+    capped = Settings(omnimodel="gemini").changed(budget={cap: 1.0})
+    with pytest.raises(SettingsError, match="one machine only"):
+        asyncio.run(started(capped, scheduler))
+    asyncio.run(started(capped, "local"))
+    asyncio.run(started(capped.changed(omnimodel="none"), scheduler))
+    asyncio.run(started(Settings(omnimodel="gemini"), scheduler))
