@@ -49,7 +49,7 @@ _RIM = 6
 """Pixels. A box that comes so near to the picture's edge reaches it: what is cut off there goes on to it."""
 _TALLEST = 0.07
 """Of the picture's shorter side. What is larger both ways is texture, or the picture's own frame."""
-_TALLEST_AT_LEAST = 40
+_TALLEST_AT_LEAST = 30
 """Pixels. In a low strip, letters of an ordinary height are a large share of the shorter side."""
 _BORDER = 16
 """Empty pixels around the picture while it is looked at: letters that touch its edge would be missed."""
