@@ -204,7 +204,8 @@ def _mark(found: Array, text: FloatArray, factor: float, least: float) -> None:
     peaks, inside = np.zeros(count, np.float32), core > 0
     np.maximum.at(peaks, labels[inside].astype(np.intp), text[inside])
     sums = np.bincount(labels.ravel(), text.ravel(), count)
-    tallest = max(_TALLEST * min(rows, columns), _TALLEST_AT_LEAST)
+    # a second look's coarse marks in small pictures are the corners of black boxes
+    tallest = max(_TALLEST * min(rows, columns), 0 if least == _PEAK_AGAIN else _TALLEST_AT_LEAST)
     for label in range(1, count):
         x, y, width, height, area = (int(value) for value in stats[label])
         if peaks[label] < least or sums[label] < _MEAN * area or min(width, height) * factor > tallest:
