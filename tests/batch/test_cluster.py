@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 import omniview
@@ -19,6 +17,7 @@ from omniview.batch.work import Work
 from omniview.errors import SettingsError
 from omniview.scoring import ComposerOf, Plan, plan
 from omniview.settings import Settings
+from tests.batch.otsu import write_set
 from tests.networks import write_specialist
 
 pytest.importorskip("distributed", reason="the extra omniview[cluster] is not installed")
@@ -28,19 +27,11 @@ CASES = 24
 
 @pytest.fixture
 def folder(tmp_path: Path, own_home: Path) -> Path:
-    """Discs of several sizes with their truths, one image broken; a tiny network of the user's own."""
+    """A set with one broken image; a tiny network of the user's own."""
     write_specialist(own_home / "models")
-    images, masks = tmp_path / "set" / "images", tmp_path / "set" / "masks"
-    images.mkdir(parents=True)
-    masks.mkdir()
-    for number in range(CASES):
-        pixels, truth = np.full((64, 64, 3), 30, np.uint8), np.zeros((64, 64), np.uint8)
-        cv2.circle(pixels, (30, 32), 6 + number, (220, 210, 200), -1)
-        cv2.circle(truth, (31, 32), 6 + number, 255, -1)
-        cv2.imwrite(str(images / f"c{number:02d}.png"), pixels)
-        cv2.imwrite(str(masks / f"c{number:02d}.png"), truth)
-    (images / "c07.png").write_bytes(b"\x89PNG broken")
-    return tmp_path / "set"
+    written = write_set(tmp_path / "set", CASES)
+    (written / "images" / "case07.png").write_bytes(b"\x89PNG broken")
+    return written
 
 
 def score_with(planned: Plan, out: Path) -> None:

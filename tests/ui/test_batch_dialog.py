@@ -8,8 +8,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel, QPushButton, QTableView
@@ -23,6 +21,7 @@ from omniview.ui.batch_form import BatchForm
 from omniview.ui.batch_table import CaseTable
 from omniview.ui.session import Session, Snapshot
 from omniview.ui.window import Window
+from tests.batch.otsu import write_set
 from tests.networks import write_specialist
 from tests.ui.conftest import Run
 from tests.ui.parts import Desk, OtsuModels
@@ -35,19 +34,11 @@ CASES = 10
 
 @pytest.fixture
 def folder(tmp_path: Path, own_home: Path) -> Path:
-    """Bright discs with their truths, the fourth image broken; a tiny network of the user's own."""
+    """A set whose fourth image is broken; a tiny network of the user's own."""
     write_specialist(own_home / "models")
-    images, masks = tmp_path / "set" / "images", tmp_path / "set" / "masks"
-    images.mkdir(parents=True)
-    masks.mkdir()
-    for number in range(CASES):
-        pixels, truth = np.full((64, 64, 3), 30, np.uint8), np.zeros((64, 64), np.uint8)
-        cv2.circle(pixels, (30, 32), 8 + number, (220, 210, 200), -1)
-        cv2.circle(truth, (31, 32), 8 + number, 255, -1)
-        cv2.imwrite(str(images / f"c{number}.png"), pixels)
-        cv2.imwrite(str(masks / f"c{number}.png"), truth)
-    (images / "c3.png").write_bytes(b"\x89PNG broken")
-    return tmp_path / "set"
+    written = write_set(tmp_path / "set", CASES)
+    (written / "images" / "case03.png").write_bytes(b"\x89PNG broken")
+    return written
 
 
 @pytest.fixture
@@ -180,7 +171,7 @@ def test_double_click_opens_the_case(run: Run, desk: Desk, folder: Path, tmp_pat
         assert model is not None
         view.doubleClicked.emit(model.index(1, 1))
         await desk.window.settle()
-        assert desk.case.image.name == "c1.png"
+        assert desk.case.image.name == "case01.png"
         assert desk.case.truth is not None
         assert box.isVisible()
 
