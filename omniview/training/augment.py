@@ -6,12 +6,12 @@ Everything is OpenCV on uint8, a few milliseconds an image, so that one core tra
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from omniview.training.artefacts import afflict, spoil
 from omniview.training.dataset import Example
 
 Pixels = NDArray[np.uint8]
@@ -26,8 +26,9 @@ class Augmentation:
     ``shift`` are relative; ``colour`` scales all colour changes (0: none, 1: as published recipes), of which
     ``brightness`` is the additive one's deviation in [0,1], ``pivot`` the grey level that contrast leaves
     alone, and ``tint`` scales what differs between channels (0 for grey images); ``spoil`` is the share of
-    images that are resampled, made noisy or partly covered; with ``reflect`` the image is mirrored beyond its
-    edge, else black.
+    images that are resampled, made noisy or partly covered; ``artefacts`` names what besides befalls each
+    image of this modality now and then (:data:`omniview.training.artefacts.ARTEFACTS`); with ``reflect`` the
+    image is mirrored beyond its edge, else black.
     """
 
     rotation_deg: float = 180.0
@@ -42,6 +43,7 @@ class Augmentation:
     tint: float = 1.0
     spoil: float = 0.2
     reflect: bool = True
+    artefacts: tuple[str, ...] = ()
 
 
 def placement(shape: tuple[int, int], size: int, geometry: str) -> Matrix:
@@ -146,7 +148,7 @@ def view_through(
     image = recolour(rng, image, how)
     if rng.random() < how.spoil:
         image = spoil(rng, image)
-    return image, mask, border
+    return afflict(rng, image, how.artefacts), mask, border
 
 
 def recolour(rng: np.random.Generator, image: Pixels, how: Augmentation) -> Pixels:
@@ -166,29 +168,3 @@ def recolour(rng: np.random.Generator, image: Pixels, how: Augmentation) -> Pixe
         return np.asarray(out, np.uint8)
     grey = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return cv2.addWeighted(out, saturation, grey, 1 - saturation, 0).astype(np.uint8)
-
-
-def spoil(rng: np.random.Generator, image: Pixels) -> Pixels:
-    """One of: lower resolution, blur, noise, JPEG artefacts, a covered rectangle. ``(Y,X,3) uint8``."""
-    size = image.shape[0]
-    kind = rng.integers(5)
-    out: Any
-    if kind == 0:
-        small = max(8, round(size * rng.uniform(0.3, 0.8)))
-        out = cv2.resize(cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA), (size, size))
-    elif kind == 1:
-        out = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 2.0))
-    elif kind == 2:
-        noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(3, 18))
-        out = np.clip(image + noise, 0, 255)
-    elif kind == 3:
-        quality = int(rng.integers(20, 70))
-        out = cv2.imdecode(
-            cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR
-        )
-    else:
-        out = image.copy()
-        height, width = rng.integers(size // 12, size // 4, 2)
-        top, left = rng.integers(0, size - height), rng.integers(0, size - width)
-        out[top : top + height, left : left + width] = out.mean(axis=(0, 1))
-    return np.asarray(out, np.uint8)

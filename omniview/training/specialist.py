@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from omniview.training.augment import random_view
 from omniview.training.dataset import Example
 from omniview.training.fit import Fitted, Report, Settings, fit
-from omniview.training.losses import mask_loss
+from omniview.training.losses import centreline_loss, mask_loss
 from omniview.training.network import LiteUnet, VesselUnet
 from omniview.training.recipes import Recipe
 
@@ -26,8 +26,10 @@ def build(kind: str, *, pretrained: bool = True) -> nn.Module:
 
     ``kind`` is ``lite``, ``lite-presence``, ``lite-fluorescence`` or ``vessel``.
     """
+    network: VesselUnet | LiteUnet
     if kind == "vessel":
-        return VesselUnet()
+        network = VesselUnet()
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
     network = LiteUnet(presence=kind == "lite-presence", fluorescence=kind == "lite-fluorescence")
     if pretrained:
         network.encoder.load_imagenet()
@@ -57,6 +59,8 @@ def fit_specialist(
             with settings.precision():
                 logits, there = network.with_presence(image)
         loss = mask_loss(logits.float(), target, weight)
+        if recipe.centreline_weight:
+            loss = loss + recipe.centreline_weight * centreline_loss(logits.float(), target)
         if there is not None:
             present = target.amax((1, 2, 3))[:, None]
             loss = loss + PRESENCE_WEIGHT * nn.functional.binary_cross_entropy_with_logits(
