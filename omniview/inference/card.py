@@ -22,6 +22,7 @@ from omniview.errors import CardError
 from omniview.inference.sam_card import SamCard
 
 __all__ = [
+    "Activation",
     "Card",
     "Cards",
     "GeneralistCard",
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 _SHA256 = r"^[0-9a-f]{64}$"
+
+Activation: TypeAlias = Literal["logits", "probability", "softmax", "classes"]
 
 
 class _Frozen(BaseModel):
@@ -52,6 +55,8 @@ class InputSpec(_Frozen):
         channels: 3, or 1 for the luma of the RGB image.
         mean: per channel, of pixels scaled to [0,1].
         std: per channel; x becomes (x - mean) / std.
+        normalise: "fixed" by `mean` and `std`, or "image" by those of each image itself, per channel (z-score,
+            as nnU-Net has it).
     """
 
     geometry: Literal["stretch", "letterbox", "tile"]
@@ -61,6 +66,7 @@ class InputSpec(_Frozen):
     channels: Literal[1, 3] = 3
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    normalise: Literal["fixed", "image"] = "fixed"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -68,6 +74,8 @@ class InputSpec(_Frozen):
             raise ValueError(f"mean and std must have {self.channels} value(s) each")
         if min(self.std) <= 0:
             raise ValueError("std must be positive")
+        if self.normalise == "image" and (any(self.mean) or set(self.std) != {1.0}):
+            raise ValueError("normalise = 'image' takes mean and std from each image: leave them at 0 and 1")
         if min(self.size) < 16:
             raise ValueError("size must be at least 16x16")
         if self.geometry != "tile" and (self.long_side is not None or self.overlap):
@@ -81,14 +89,24 @@ class OutputSpec(_Frozen):
     """What the network's numbers mean.
 
     Attributes:
-        activation: "logits", or "probability" if the graph ends in a sigmoid.
+        activation: "logits", or "probability" if the graph ends in a sigmoid or softmax; "softmax": logits of
+            classes that exclude each other; "classes": a map of class numbers, the graph ends in an argmax.
+        channels: which of the output's channels (or class numbers) are the labels, in their order; None: all
+            of them, in theirs.
         temperature: logits are divided by it.
         threshold: the probability at which the network's mask is best; it becomes 0.5.
     """
 
-    activation: Literal["logits", "probability"] = "logits"
+    activation: Activation = "logits"
+    channels: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(default=None, min_length=1)
     temperature: float = Field(default=1.0, gt=0)
     threshold: float = Field(default=0.5, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _background_known(self) -> Self:
+        if self.activation in ("softmax", "classes") and self.channels is None:
+            raise ValueError(f"activation = '{self.activation}' needs channels: which of them are the labels")
+        return self
 
 
 class _Views(_Frozen):

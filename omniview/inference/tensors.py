@@ -21,9 +21,12 @@ class Prepared:
 
     Attributes:
         inputs: (N,h,w,3) uint8; N is 1 unless the card says "tile".
+        spec: what `to_nchw` normalises them by: the card's own, with this image's mean and standard deviation
+            filled in where it says so.
     """
 
     inputs: UInt8Array
+    spec: InputSpec
     _placement: Placement
     _tiling: Tiling | None = None
 
@@ -49,12 +52,19 @@ def prepare(rgb: UInt8Array, spec: InputSpec) -> Prepared:
     else:
         placed, placement = rescale(rgb, spec.long_side or max(rgb.shape[:2]))
         tiling = tiles((placed.shape[0], placed.shape[1]), spec.size, spec.overlap)
-        return Prepared(tiling.cut(placed), placement, tiling)
-    return Prepared(placed[None], placement)
+        return Prepared(tiling.cut(placed), _resolved(spec, placed), placement, tiling)
+    top, left, height, width = placement.box
+    return Prepared(placed[None], _resolved(spec, placed[top : top + height, left : left + width]), placement)
 
 
 def to_nchw(pixels: UInt8Array, spec: InputSpec) -> FloatArray:
-    """(N,h,w,3) uint8 to (N,C,h,w) float32, normalised: (x / 255 - mean) / std for each channel."""
+    """(N,h,w,3) uint8 to (N,C,h,w) float32, normalised: (x / 255 - mean) / std for each channel.
+
+    Raises:
+        ValueError: `spec` wants each image's own mean: take `Prepared.spec`, which knows it.
+    """
+    if spec.normalise == "image":
+        raise ValueError("spec must have a mean of its own: take that of the Prepared image")
     if spec.channels == 1:
         luma = [
             np.asarray(cv2.cvtColor(np.ascontiguousarray(p), cv2.COLOR_RGB2GRAY), np.uint8) for p in pixels
@@ -66,3 +76,14 @@ def to_nchw(pixels: UInt8Array, spec: InputSpec) -> FloatArray:
     planes *= gain[:, None, None]
     planes += offset[:, None, None]
     return planes
+
+
+def _resolved(spec: InputSpec, placed: UInt8Array) -> InputSpec:
+    """`spec` with the mean and standard deviation of `placed` (h,w,3), over all of its pixels, if it asks."""
+    if spec.normalise == "fixed":
+        return spec
+    seen = cv2.cvtColor(placed, cv2.COLOR_RGB2GRAY) if spec.channels == 1 else placed
+    mean, std = (values.ravel() / 255 for values in cv2.meanStdDev(seen))
+    # less than one grey level is no contrast: a flat image stays flat
+    std = np.maximum(std, 1 / 255)
+    return spec.model_copy(update={"normalise": "fixed", "mean": tuple(mean), "std": tuple(std)})

@@ -14,7 +14,8 @@ from omniview.core.prediction import Prediction, Provenance, Role
 from omniview.core.task import Task
 from omniview.core.uncertainty import temper
 from omniview.errors import InferenceError, WeightsError
-from omniview.inference.card import OutputSpec, SpecialistCard
+from omniview.inference.card import InputSpec, SpecialistCard
+from omniview.inference.outputs import logits_of
 from omniview.inference.session import Session, open_session
 from omniview.inference.tensors import Prepared, prepare, to_nchw
 from omniview.inference.weights import verified
@@ -149,31 +150,28 @@ class OnnxSpecialist:
         if len(inputs) == 1 and inputs.shape[1] == inputs.shape[2]:
             # one square input: all views in one run
             batch = np.concatenate([view.apply(inputs) for view in views])
-            maps = self._run(batch, session, ticket)
+            maps = self._run(batch, prepared.spec, session, ticket)
             for index, view in enumerate(views):
                 yield view.inverse(maps[index : index + 1])
             return
         for view in views:
-            yield view.inverse(self._run(view.apply(inputs), session, ticket))
+            yield view.inverse(self._run(view.apply(inputs), prepared.spec, session, ticket))
 
-    def _run(self, pixels: UInt8Array, session: Session, ticket: Ticket) -> FloatArray:
+    def _run(self, pixels: UInt8Array, spec: InputSpec, session: Session, ticket: Ticket) -> FloatArray:
         """(N,h,w,3) uint8 to calibrated probabilities (N,K,h,w)."""
         (name, shape), *_ = session.inputs.items()
         batch = shape[0] if isinstance(shape[0], int) else _BATCH
         parts = []
         for start in range(0, len(pixels), batch):
             ticket.check()
-            feeds = {name: to_nchw(pixels[start : start + batch], self.card.input)}
+            feeds = {name: to_nchw(pixels[start : start + batch], spec)}
             parts.append(self._probability(ticket.run(session, feeds)[0]))
         return np.concatenate(parts)
 
     def _probability(self, raw: FloatArray) -> FloatArray:
-        if raw.ndim != 4 or not np.isfinite(raw).all():
-            kind = f"{raw.ndim}-dimensional" if raw.ndim != 4 else "not finite"
-            raise InferenceError(f"The output of {self.name} is {kind}.", "Check the model and its card.")
-        output: OutputSpec = self.card.output
-        logits = raw.astype(np.float32, copy=False)
-        if output.activation == "probability":
-            clipped = np.clip(logits, 1e-6, 1 - 1e-6)
-            logits = np.log(clipped / (1 - clipped))
+        output = self.card.output
+        try:
+            logits = logits_of(raw, output)
+        except ValueError as error:
+            raise InferenceError(f"The output of {self.name} {error}.", "Check the model and its card.") from error
         return temper(logits, output.temperature, output.threshold)

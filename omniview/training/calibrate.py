@@ -106,7 +106,7 @@ def see(
     for name in views:
         view = View.parse(name)
         inputs = view.apply(prepared.inputs)
-        raw = np.concatenate([network(to_nchw(inputs[i : i + 4], spec)) for i in range(0, len(inputs), 4)])
+        raw = np.concatenate([network(to_nchw(inputs[i : i + 4], prepared.spec)) for i in range(0, len(inputs), 4)])
         maps.append(view.inverse(raw).astype(np.float16))
     inside = field_of_view(example.image) if fundus else None
     return Seen(example.name, np.stack(maps), prepared, example.mask > 127, inside)

@@ -174,6 +174,13 @@ def both(first: Tensor, second: Tensor) -> Tensor:
     return torch.minimum(first, second) - F.softplus(-torch.abs(first - second))
 
 
+def colours(image: Tensor) -> Tensor:
+    """``(N,3,H,W)`` to the mean and the deviation of each channel, ``(N,6)``."""
+    mean = image.mean((2, 3))
+    spread = torch.sqrt(((image - mean[:, :, None, None]) ** 2).mean((2, 3)) + 1e-6)
+    return torch.cat([mean, spread], 1)
+
+
 class Fluorescence(nn.Module):
     """Opens the dark end of fluorescence images: luma, its square root and its logarithm as channels.
 
@@ -219,7 +226,19 @@ class LiteUnet(nn.Module):
 
     def with_presence(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
         """The mask's logits ``(N,1,H,W)`` and the image's ``(N,1)``, None without that head."""
-        *skips, x = self.encoder(self.entry(image))
+        return self._decoded(self.encoder(self.entry(image)))
+
+    def described(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The mask's logits ``(N,1,H,W)`` and what the encoder saw, ``(N,D)``: its three coarser maps' means.
+
+        Colours, which the encoder may overlook, are described beside them (:func:`colours`).
+        """
+        levels = self.encoder(self.entry(image))
+        logits, _ = self._decoded(levels)
+        return logits, torch.cat([*(x.mean((2, 3)) for x in levels[2:]), colours(image)], 1)
+
+    def _decoded(self, levels: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+        *skips, x = levels
         x = self.bottleneck(x)
         there = None
         if self.presence is not None:
@@ -302,11 +321,25 @@ class VesselUnet(nn.Module):
 
     def from_contrast(self, x: Tensor, inside: Tensor) -> Tensor:
         """Logits from what :class:`LocalContrast` gave (which needs float32, the rest does not)."""
-        skips = []
+        return self._decoded(self._levels(x), inside)
+
+    def described(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits ``(N,1,H,W)`` and what the network saw, ``(N,D)``: its two coarser maps' means, and colours."""
+        x, inside = self.contrast(image)
+        levels = self._levels(x)
+        seen = [*(level.mean((2, 3)) for level in levels[2:]), inside.mean((2, 3)), colours(image)]
+        return self._decoded(levels, inside), torch.cat(seen, 1)
+
+    def _levels(self, x: Tensor) -> list[Tensor]:
+        levels = []
         for index, down in enumerate(self.downs):
             x = down(x if index == 0 else F.max_pool2d(x, 2))
-            skips.append(x)
-        for up, skip in zip(self.ups, reversed(skips[:-1]), strict=True):
+            levels.append(x)
+        return levels
+
+    def _decoded(self, levels: list[Tensor], inside: Tensor) -> Tensor:
+        *skips, x = levels
+        for up, skip in zip(self.ups, reversed(skips), strict=True):
             x = up(torch.cat([twice(x), skip], 1))
         outside = F.max_pool2d(1.0 - inside, 2 * self.rim_px + 1, 1, self.rim_px)
         logits: Tensor = self.head(x) * (1.0 - outside) + self.outside_logit * outside
