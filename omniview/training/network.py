@@ -324,7 +324,7 @@ class VesselUnet(nn.Module):
         return self._decoded(self._levels(x), inside)
 
     def described(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits ``(N,1,H,W)`` and what the network saw, ``(N,D)``: its two coarser maps' means, and colours."""
+        """Logits ``(N,1,H,W)`` and what the network saw ``(N,D)``: means of its two coarser maps, colours."""
         x, inside = self.contrast(image)
         levels = self._levels(x)
         seen = [*(level.mean((2, 3)) for level in levels[2:]), inside.mean((2, 3)), colours(image)]
