@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from omniview import resources
+from omniview.errors import CardError, WeightsError
+from omniview.inference.card import SpecialistCard, find_cards, read_card
+from omniview.inference.session import open_session
+from omniview.training.from_onnx import FixedNorm, network_of
+from tests.networks import write_specialist
+
+SHIPPED = [card for card in find_cards([resources.path("models")]).cards if isinstance(card, SpecialistCard)]
+
+
+@pytest.mark.parametrize("card", SHIPPED, ids=lambda card: card.name)
+def test_each_shipped_specialist_computes_the_same_in_torch(card: SpecialistCard) -> None:
+    """Logits agree with ONNX Runtime's to 1e-3 on pixels as they come from images, in training mode too."""
+    kind, network = network_of(card)
+    assert kind == card.training["recipe"]["network"]
+    session = open_session(card.folder / card.weights, device="cpu", threads=1)
+    rng = np.random.default_rng(11)
+    smooth = rng.random((1, 3, 8, 8)).repeat(card.input.size[0] // 8, 2).repeat(card.input.size[1] // 8, 3)
+    mean, std = (np.array(v)[:, None, None] for v in (card.input.mean, card.input.std))
+    pixels = ((smooth - mean) / std).astype(np.float32)
+    theirs = dict(zip(session.outputs, session.run({"image": pixels}), strict=True))["logits"]
+    for mode in (False, True):
+        network.train(mode)
+        if mode and kind == "lite-presence":
+            continue  # its dropout is at work then
+        with torch.no_grad():
+            ours = network(torch.from_numpy(pixels)).numpy()
+        assert np.abs(ours - theirs).max() < 1e-3
+
+
+def test_statistics_stay_as_they_were() -> None:
+    """No training mode and no batch changes what a norm subtracts and divides by."""
+    norm = FixedNorm(3).train()
+    before = {name: value.clone() for name, value in norm.state_dict().items()}
+    x = 5 * torch.randn(4, 3, 8, 8) + 2
+    assert torch.allclose(norm(x), x, atol=1e-5)
+    assert all(torch.equal(value, norm.state_dict()[name]) for name, value in before.items())
+
+
+def test_a_strangers_network_is_refused_in_words(tmp_path: Path) -> None:
+    """A card whose network none of ours can take says so, and what to choose instead."""
+    card = read_card(write_specialist(tmp_path, "bright"))
+    assert isinstance(card, SpecialistCard)
+    with pytest.raises(CardError, match="cannot be fine-tuned") as caught:
+        network_of(card)
+    assert "Choose" in caught.value.next_step
+
+
+def test_other_weights_than_the_cards_are_refused(tmp_path: Path) -> None:
+    """Nobody goes on from a file that is not the one whose figures stand in the card."""
+    path = write_specialist(tmp_path, "bright")
+    (tmp_path / "bright.onnx").write_bytes(b"other")
+    card = read_card(path)
+    assert isinstance(card, SpecialistCard)
+    with pytest.raises(WeightsError, match="SHA-256"):
+        network_of(card)
