@@ -12,7 +12,7 @@ import numpy as np
 from omniview.core.image import BoolArray, FloatArray
 from omniview.core.prediction import EDGE, Quality
 
-__all__ = ["QualityTable", "agreement", "soft_dice_confidence", "threshold_for_share"]
+__all__ = ["QualityTable", "agreement", "around", "soft_dice_confidence", "threshold_for_share"]
 
 
 def soft_dice_confidence(probability: FloatArray) -> float:
@@ -81,13 +81,14 @@ class QualityTable:
         confidence: knots, strictly increasing, at least two.
         dice: predicted Dice at the knots, never falling, in [0,1].
         half_width: half width of the interval that holds the true Dice of 90 % of similar images (split
-            conformal prediction, absolute residuals).
+            conformal prediction, absolute residuals); or one for each knot, where residuals were measured
+            relative to how large they usually are there (normalised conformal prediction, Lei 2018).
         empty: predicted Dice of an empty mask, where that was measured; None: the curve holds for it too.
     """
 
     confidence: tuple[float, ...]
     dice: tuple[float, ...]
-    half_width: float
+    half_width: float | tuple[float, ...]
     empty: float | None = None
 
     def __post_init__(self) -> None:
@@ -99,20 +100,29 @@ class QualityTable:
             raise ValueError(f"dice must have {len(knots)} values like confidence, got {len(values)}")
         if not (np.all(np.diff(values) >= 0) and values[0] >= 0.0 and values[-1] <= 1.0):
             raise ValueError(f"dice must never fall and lie within [0,1], got {self.dice}")
-        if not 0.0 <= self.half_width <= 1.0:
+        widths = np.atleast_1d(np.asarray(self.half_width, float))
+        if isinstance(self.half_width, tuple) and len(widths) != len(knots):
+            raise ValueError(f"half_width must be one number or {len(knots)} like confidence, got {widths}")
+        if not np.all((widths >= 0.0) & (widths <= 1.0)):
             raise ValueError(f"half_width must lie within [0,1], got {self.half_width}")
         if self.empty is not None and not 0.0 <= self.empty <= 1.0:
             raise ValueError(f"empty must lie within [0,1], got {self.empty}")
 
     def predict(self, confidence: float) -> Quality:
         """Predicted Dice at `confidence`, level beyond the outermost knots; the interval stays in [0,1]."""
-        return self._around(float(np.interp(confidence, self.confidence, self.dice)))
+        width = self.half_width
+        if isinstance(width, tuple):
+            width = float(np.interp(confidence, self.confidence, width))
+        return around(float(np.interp(confidence, self.confidence, self.dice)), width)
 
     def judge(self, probability: FloatArray) -> Quality:
         """Predicted Dice of the mask of `probability`, (Y,X) or (K,Y,X) float32, empty or not."""
         if self.empty is not None and float(probability.max()) <= EDGE:
-            return self._around(self.empty)
+            width = max(self.half_width) if isinstance(self.half_width, tuple) else self.half_width
+            return around(self.empty, width)
         return self.predict(soft_dice_confidence(probability))
 
-    def _around(self, value: float) -> Quality:
-        return Quality(value, max(0.0, value - self.half_width), min(1.0, value + self.half_width))
+
+def around(value: float, half_width: float) -> Quality:
+    """`value` with an interval of so much to both sides, as far as Dice goes."""
+    return Quality(value, max(0.0, value - half_width), min(1.0, value + half_width))

@@ -16,8 +16,10 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from omniview.core.geometry import View
-from omniview.core.image import Modality
+from omniview.core.image import FloatArray, Modality
+from omniview.core.prediction import Quality
 from omniview.core.quality import QualityTable
+from omniview.core.quality_head import QualityHead, judge
 from omniview.errors import CardError
 from omniview.inference.sam_card import SamCard
 
@@ -121,14 +123,41 @@ class _Views(_Frozen):
         return self
 
 
+class _Head(_Frozen):
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    bias: float
+
+    def head(self) -> QualityHead:
+        return QualityHead(self.names, self.weights, self.bias)
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        self.head()
+        return self
+
+
+class _Novelty(_Frozen):
+    limit: float = Field(gt=0)
+
+
 class _Quality(_Frozen):
     confidence: tuple[float, ...]
     dice: tuple[float, ...]
-    half_width: float = Field(ge=0, le=1)
+    half_width: float | tuple[float, ...]
     empty: float | None = Field(default=None, ge=0, le=1)
+    head: _Head | None = None
 
     def table(self) -> QualityTable:
         return QualityTable(self.confidence, self.dice, self.half_width, self.empty)
+
+    def judge(
+        self, probability: FloatArray, spread: FloatArray | None = None, novelty: float | None = None
+    ) -> Quality:
+        """Predicted Dice, see :func:`omniview.core.quality_head.judge`."""
+        return judge(
+            self.table(), None if self.head is None else self.head.head(), probability, spread, novelty
+        )
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -167,7 +196,9 @@ class SpecialistCard(_CardFields):
         weights: file name of the ONNX model, beside the card.
         sha256: of that file, lower-case hex.
         output: what the numbers mean.
-        quality: table from soft-Dice confidence to predicted Dice, or None if not calibrated.
+        quality: from soft-Dice confidence, or a head's score, to predicted Dice; None if not calibrated.
+        novelty: for networks whose second output says how unlike the training a picture is: the `limit`
+            beyond which the card promises nothing; None: the network has no such output.
     """
 
     kind: Literal["specialist"]
@@ -178,6 +209,7 @@ class SpecialistCard(_CardFields):
     sha256: str = Field(pattern=_SHA256)
     output: OutputSpec = OutputSpec()
     quality: _Quality | None = None
+    novelty: _Novelty | None = None
 
     def files(self) -> tuple[tuple[str, str], ...]:
         """(file name, SHA-256) of the weights."""
