@@ -29,6 +29,7 @@ __all__ = [
     "Cards",
     "GeneralistCard",
     "InputSpec",
+    "Int8Spec",
     "OutputSpec",
     "PromptedSpec",
     "SpecialistCard",
@@ -186,6 +187,29 @@ class _CardFields(_Frozen):
     toml_sha256: str = Field(default="", exclude=True)
 
 
+class Int8Spec(_Frozen):
+    """The network of a specialist in eight bits, for CPUs: only such a one as is hardly worse.
+
+    Attributes:
+        weights: file name of the ONNX model, beside the card.
+        sha256: of that file, lower-case hex.
+        dice_change: mean change of Dice against the full network, through all views, on `n` images of the
+            `calibrate` split.
+        low: lower end of its bootstrap 95 % interval.
+        high: upper end.
+        n: images.
+        speedup: how many times as fast a run of one input was where it was measured.
+    """
+
+    weights: str
+    sha256: str = Field(pattern=_SHA256)
+    dice_change: float = Field(gt=-0.005)
+    low: float
+    high: float
+    n: int = Field(gt=0)
+    speedup: float = Field(gt=1)
+
+
 class SpecialistCard(_CardFields):
     """A network for one task.
 
@@ -199,6 +223,7 @@ class SpecialistCard(_CardFields):
         quality: from soft-Dice confidence, or a head's score, to predicted Dice; None if not calibrated.
         novelty: for networks whose second output says how unlike the training a picture is: the `limit`
             beyond which the card promises nothing; None: the network has no such output.
+        int8: the same network in eight bits, or None.
     """
 
     kind: Literal["specialist"]
@@ -210,10 +235,12 @@ class SpecialistCard(_CardFields):
     output: OutputSpec = OutputSpec()
     quality: _Quality | None = None
     novelty: _Novelty | None = None
+    int8: Int8Spec | None = None
 
     def files(self) -> tuple[tuple[str, str], ...]:
-        """(file name, SHA-256) of the weights."""
-        return ((self.weights, self.sha256),)
+        """(file name, SHA-256) of the weights, and of those in eight bits if there are any."""
+        full = (self.weights, self.sha256)
+        return (full,) if self.int8 is None else (full, (self.int8.weights, self.int8.sha256))
 
 
 class PromptedSpec(OutputSpec):
