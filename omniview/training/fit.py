@@ -15,7 +15,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from omniview.errors import SettingsError
+from omniview.training.stopping import deferred
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +68,107 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands: ``fraction`` in [0,1], ``loss`` averaged over the last report's steps."""
+    """Where a run stands.
+
+    ``fraction`` in [0,1]; ``loss`` averaged over the last report's steps; ``score`` of the last look at
+    held-out cases, None before the first or where none are watched.
+    """
 
     step: int
     fraction: float
     loss: float
     seconds_left: float
+    score: float | None = None
 
     def __str__(self) -> str:
+        seen = "" if self.score is None else f"  held-out Dice {self.score:.4f}"
         left = f"{self.seconds_left / 60:.1f} min left"
-        return f"step {self.step}  {self.fraction:6.1%}  loss {self.loss:.4f}  {left}"
+        return f"step {self.step}  {self.fraction:6.1%}  loss {self.loss:.4f}{seen}  {left}"
 
 
 Report = Callable[[Progress], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Held-out cases that are looked at on the way, so that training ends when it no longer helps.
+
+    ``score(network)`` says how good the averaged network is, higher is better; it is asked every ``every``
+    steps and before the first. Training ends after ``patience`` looks in a row without a better score (0:
+    never), and the weights of the best look are what is left. The cases choose the moment to stop, so no
+    figure that is measured on them afterwards is unbiased.
+    """
+
+    score: Callable[[nn.Module], float]
+    every: int
+    patience: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """What a run leaves: the averaged network in eval mode, its steps, its minutes, its learning curve."""
+    """What a run leaves: the averaged network in eval mode, its steps, its minutes, its learning curve.
+
+    ``curve``: (step, loss) at each report; ``looks``: (step, score) at each look at held-out cases;
+    ``best_step``: where ``network`` was taken from.
+    """
 
     network: nn.Module
     steps: int
     minutes: float
     curve: tuple[tuple[int, float], ...]
+    looks: tuple[tuple[int, float], ...] = ()
+    best_step: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _State:
+    """All that a checkpoint keeps."""
+
+    network: nn.Module
+    average: nn.Module
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    pending: tuple[float, int] = (0.0, 0)
+    """Sum and number of the losses since the curve's last point."""
+    looks: list[tuple[int, float]] = field(default_factory=list)
+    best: tuple[int, dict[str, Tensor]] | None = None
+
+    def load(self, path: Path) -> None:
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+        for name in ("network", "average", "optimiser"):
+            getattr(self, name).load_state_dict(kept[name])
+        for name in ("step", "seconds", "curve", "pending", "looks", "best"):
+            if name in kept:
+                setattr(self, name, kept[name])
+
+    def save(self, path: Path) -> None:
+        kept = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimiser")}
+        for name in ("step", "seconds", "curve", "pending", "looks", "best"):
+            kept[name] = getattr(self, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".part")
+        torch.save(kept, unfinished)
+        unfinished.replace(path)
+
+    def look(self, watch: Watch) -> None:
+        """Look at the held-out cases, unless that was done at this very step."""
+        if self.looks and self.looks[-1][0] == self.step:
+            return
+        score = watch.score(self.average)
+        if not self.looks or score > max(value for _, value in self.looks):
+            weights = {name: value.clone() for name, value in self.average.state_dict().items()}
+            self.best = (self.step, weights)
+        self.looks.append((self.step, score))
+
+    def given_up(self, watch: Watch) -> bool:
+        """Whether the last looks were all in vain."""
+        return bool(
+            watch.patience
+            and self.best is not None
+            and sum(step > self.best[0] for step, _ in self.looks) >= watch.patience
+        )
 
 
 def fit(
@@ -100,52 +179,75 @@ def fit(
     report: Report,
     *,
     report_steps: int = 50,
+    watch: Watch | None = None,
+    until: int | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Fitted:
     """Train ``network``; ``loss_of_step(network, step)`` makes that step's batch and gives its loss.
 
     Parameters under an attribute named ``encoder`` learn at ``encoder_rate``. Resumes from ``checkpoint`` if
-    that file exists; a finished checkpoint returns at once.
+    that file exists; a finished checkpoint returns at once. With ``watch`` training may end early; with
+    ``until`` it ends after so many steps of its schedule. Ctrl-C and ``cancelled`` are heard between steps.
+
+    Raises ``KeyboardInterrupt`` when one of them is, with the checkpoint written.
     """
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     network.train()
-    average = copy.deepcopy(network).requires_grad_(False)
-    optimiser = _optimiser(network, settings)
-    step, spent, curve = 0, 0.0, []
-    total, count = 0.0, 0
+    average = copy.deepcopy(network).requires_grad_(False).eval()
+    state = _State(network, average, _optimiser(network, settings))
     if checkpoint.is_file():
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, spent, curve = state["step"], state["seconds"], state["curve"]
-        total, count = state["pending"]
-    started, saved = time.monotonic() - spent, time.monotonic()
-    while (fraction := _fraction(settings, step, time.monotonic() - started)) < 1.0:
-        pace = _pace(fraction, settings.warmup)
-        for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * pace
-        torch.manual_seed(settings.seed + step)
-        loss = loss_of_step(network, step)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        optimiser.step()
-        step += 1
-        _follow(average, network, min(settings.average, (1 + step) / (10 + step)))
-        total, count = total + float(loss.detach()), count + 1
-        now = time.monotonic()
-        if step % report_steps == 0:
-            curve.append((step, total / count))
-            left = (now - started) * (1 - fraction) / max(fraction, 1e-6)
-            report(Progress(step, fraction, total / count, left))
-            total, count = 0.0, 0
-        if now - saved > settings.checkpoint_seconds:
-            _save(checkpoint, network, average, optimiser, (step, now - started, curve, (total, count)))
-            saved = now
-    spent = time.monotonic() - started
-    _save(checkpoint, network, average, optimiser, (step, spent, curve, (total, count)))
-    return Fitted(average.eval(), step, spent / 60, tuple((int(s), float(value)) for s, value in curve))
+        state.load(checkpoint)
+    started, saved = time.monotonic() - state.seconds, time.monotonic()
+    with deferred() as interrupted:
+        while True:
+            state.seconds = time.monotonic() - started
+            fraction = _fraction(settings, state.step, state.seconds)
+            ended = fraction >= 1.0 or state.step == until
+            if watch is not None and (ended or state.step % watch.every == 0):
+                state.look(watch)
+                ended = ended or state.given_up(watch)
+            if ended:
+                break
+            if interrupted() or cancelled():
+                state.save(checkpoint)
+                raise KeyboardInterrupt
+            _take_step(state, loss_of_step, settings, fraction)
+            total, count = state.pending
+            state.seconds = now = time.monotonic() - started
+            if state.step % report_steps == 0:
+                state.curve.append((state.step, total / count))
+                state.pending = (0.0, 0)
+                left = now * (1 - fraction) / max(fraction, 1e-6)
+                seen = state.looks[-1][1] if state.looks else None
+                report(Progress(state.step, fraction, total / count, left, seen))
+            if time.monotonic() - saved > settings.checkpoint_seconds:
+                state.save(checkpoint)
+                saved = time.monotonic()
+        state.save(checkpoint)
+    best_step, weights = state.best or (state.step, average.state_dict())
+    average.load_state_dict(weights)
+    curve = tuple((int(step), float(value)) for step, value in state.curve)
+    looks = tuple((int(step), float(value)) for step, value in state.looks)
+    return Fitted(average, state.step, state.seconds / 60, curve, looks, best_step)
+
+
+def _take_step(
+    state: _State, loss_of_step: Callable[[nn.Module, int], Tensor], settings: Settings, fraction: float
+) -> None:
+    pace = _pace(fraction, settings.warmup)
+    for group in state.optimiser.param_groups:
+        group["lr"] = group["peak"] * pace
+    torch.manual_seed(settings.seed + state.step)
+    loss = loss_of_step(state.network, state.step)
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip)
+    state.optimiser.step()
+    state.step += 1
+    _follow(state.average, state.network, min(settings.average, (1 + state.step) / (10 + state.step)))
+    total, count = state.pending
+    state.pending = (total + float(loss.detach()), count + 1)
 
 
 def _fraction(settings: Settings, step: int, seconds: float) -> float:
@@ -183,23 +285,3 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             mean.lerp_(value, 1 - decay)
         else:
             mean.copy_(value)
-
-
-def _save(
-    path: Path,
-    network: nn.Module,
-    average: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    place: tuple[int, float, list[tuple[int, float]], tuple[float, int]],
-) -> None:
-    """``place``: steps, seconds, learning curve, and the sum and number of losses since its last point."""
-    state = {
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        **dict(zip(("step", "seconds", "curve", "pending"), place, strict=True)),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    torch.save(state, unfinished)
-    unfinished.replace(path)

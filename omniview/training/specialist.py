@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from omniview.training.augment import random_view
 from omniview.training.dataset import Example
-from omniview.training.fit import Fitted, Report, Settings, fit
+from omniview.training.fit import Fitted, Report, Settings, Watch, fit
 from omniview.training.losses import centreline_loss, mask_loss
 from omniview.training.network import LiteUnet, VesselUnet
 from omniview.training.recipes import Recipe
@@ -39,11 +39,25 @@ def build(kind: str, *, pretrained: bool = True) -> nn.Module:
 
 
 def fit_specialist(
-    recipe: Recipe, examples: Sequence[Example], settings: Settings, checkpoint: Path, report: Report
+    recipe: Recipe,
+    examples: Sequence[Example],
+    settings: Settings,
+    checkpoint: Path,
+    report: Report,
+    *,
+    watch: Watch | None = None,
 ) -> Fitted:
     """Train ``recipe``'s network on ``examples``, which the caller has taken from the train split."""
     torch.manual_seed(settings.seed)
     network = build(recipe.network)
+    loss = loss_on(recipe, examples, settings)
+    return fit(network, loss, settings, checkpoint, report, watch=watch)
+
+
+def loss_on(
+    recipe: Recipe, examples: Sequence[Example], settings: Settings
+) -> Callable[[nn.Module, int], Tensor]:
+    """What :func:`fit` asks for: makes a step's batch of ``examples`` and gives the network's loss on it."""
     order = drawing_order(examples, recipe.empty_repeat)
 
     def loss_of_step(network: nn.Module, step: int) -> Tensor:
@@ -68,7 +82,7 @@ def fit_specialist(
             )
         return loss
 
-    return fit(network, loss_of_step, settings, checkpoint, report)
+    return loss_of_step
 
 
 def drawing_order(examples: Sequence[Example], empty_repeat: int) -> list[int]:
