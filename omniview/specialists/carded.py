@@ -1,0 +1,146 @@
+"""What every specialist does alike, whatever runs its network: the image in as its card says, maps out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+
+from omniview.core.geometry import View
+from omniview.core.image import Array, FloatArray, Image, UInt8Array
+from omniview.core.prediction import Prediction, Provenance, Role
+from omniview.core.task import Task
+from omniview.errors import InferenceError
+from omniview.inference.card import SpecialistCard
+from omniview.inference.tensors import Prepared, prepare, to_nchw
+from omniview.inference.worker import InferenceThread, Ticket
+from omniview.specialists.views import affordable, average, probability, view_maps
+
+__all__ = ["BATCH", "CardedSpecialist", "Network"]
+
+BATCH = 8
+"""Network inputs in one run: bounds memory, and a cancel waits for one run at most."""
+
+
+class Network(Protocol):
+    """A loaded network, ready to run."""
+
+    @property
+    def provider(self) -> str:
+        """Where it really runs."""
+        ...
+
+    @property
+    def fallback(self) -> str | None:
+        """Why it does not run where it was asked to, or None."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """The most inputs of one run."""
+        ...
+
+    def run(self, inputs: FloatArray, ticket: Ticket) -> Sequence[Array]:
+        """(N,C,h,w) float32 to all of its outputs, maps (N,K,h,w) first.
+
+        Raises:
+            InferenceError: it failed.
+        """
+        ...
+
+
+class CardedSpecialist:
+    """Segments with one card's network, which is loaded at first use, in the inference thread.
+
+    Args:
+        card: the model card.
+        thread: the inference thread, shared by all local models.
+        load: loads the network; called in that thread.
+        views: how many of the card's test-time augmentations to average, from the first.
+    """
+
+    role: Role = "specialist"
+
+    def __init__(
+        self, card: SpecialistCard, thread: InferenceThread, load: Callable[[], Network], *, views: int
+    ) -> None:
+        self.card = card
+        self._thread = thread
+        self._load = load
+        self._views = tuple(View.parse(name) for name in card.views.names[:views])
+        self._network: Network | None = None
+
+    @property
+    def name(self) -> str:
+        """The card's name."""
+        return self.card.name
+
+    async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
+        """Probability maps at the image's own size; mean and spread over the views.
+
+        Raises:
+            ModelError: the weights are missing, changed or broken, or the run failed.
+        """
+        return await self._thread.run(lambda ticket: self._segment(image, task, ticket))
+
+    async def close(self) -> None:
+        """Let go of the network."""
+        self._network = None
+
+    def _segment(self, image: Image, task: Task, ticket: Ticket) -> Prediction:
+        start = perf_counter()
+        network = self._open()
+        ticket.check()
+        prepared = prepare(image.rgb8(), self.card.input)
+        views = affordable(self._views, len(prepared.inputs))
+        seen = average(self._samples(prepared, views, network, ticket), prepared)
+        if seen.mean.shape[0] != len(task.labels):
+            raise InferenceError(
+                f"{self.name} gives {seen.mean.shape[0]} label(s), the task {task.name} has "
+                f"{len(task.labels)}.",
+                "Choose a model for this task.",
+            )
+        quality = self.card.quality
+        return Prediction(
+            model=self.name,
+            role=self.role,
+            probability=seen.mean,
+            spread=seen.spread,
+            quality=None if quality is None else quality.table().judge(seen.mean),
+            seconds=perf_counter() - start,
+            provenance=Provenance(
+                provider=network.provider,
+                fallback=network.fallback,
+                weights_sha256=self.card.sha256,
+                model_id=self.name,
+                model_version=self.card.version,
+                views=len(views),
+                notes=self._notes(len(views)),
+            ),
+        )
+
+    def _notes(self, views: int) -> tuple[str, ...]:
+        fewer = views < len(self._views)
+        return (f"a large image: {views} of {len(self._views)} views",) if fewer else ()
+
+    def _open(self) -> Network:
+        if self._network is None:
+            self._network = self._load()
+        return self._network
+
+    def _samples(
+        self, prepared: Prepared, views: tuple[View, ...], network: Network, ticket: Ticket
+    ) -> Iterator[FloatArray]:
+        """Probabilities (N,K,h,w) of the image's inputs, once for each view."""
+
+        def run(pixels: UInt8Array) -> FloatArray:
+            parts = []
+            for start in range(0, len(pixels), network.batch):
+                ticket.check()
+                inputs = to_nchw(pixels[start : start + network.batch], self.card.input)
+                parts.append(probability(network.run(inputs, ticket)[0], self.card.output, self.name))
+            return np.concatenate(parts)
+
+        return view_maps(prepared.inputs, views, run)

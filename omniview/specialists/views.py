@@ -1,0 +1,98 @@
+"""One image looked at through several views, by whatever runs the network: averaged, put back on its grid.
+
+Every sample of the same pixels counts alike, be it another view (test-time augmentation) or another draw of a
+network's dropout: their mean is the answer, what they contradict each other in is the network's own doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from omniview.core.geometry import View
+from omniview.core.image import FloatArray, UInt8Array
+from omniview.core.uncertainty import temper
+from omniview.errors import InferenceError
+from omniview.inference.card import OutputSpec
+from omniview.inference.tensors import Prepared
+
+__all__ = ["MOST_INPUTS", "Averaged", "Run", "affordable", "average", "probability", "view_maps"]
+
+MOST_INPUTS = 96
+"""Network inputs for one image, views times tiles: a huge image is seen through fewer views, and says so."""
+
+Run: TypeAlias = Callable[[UInt8Array], FloatArray]
+"""(N,h,w,3) uint8 to calibrated probabilities (N,K,h,w) float32."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Averaged:
+    """What the samples say together, at the image's own size.
+
+    Attributes:
+        mean: (K,Y,X) float32 in [0,1].
+        spread: (K,Y,X) float32 in [0,1], population standard deviation.
+    """
+
+    mean: FloatArray
+    spread: FloatArray
+
+
+def affordable(views: tuple[View, ...], inputs: int) -> tuple[View, ...]:
+    """As many of the first views as `MOST_INPUTS` allows for an image of so many inputs; at least one."""
+    return views[: max(1, MOST_INPUTS // inputs)]
+
+
+def view_maps(inputs: UInt8Array, views: tuple[View, ...], run: Run) -> Iterator[FloatArray]:
+    """Probabilities (N,K,h,w) of (N,h,w,3) through each view in turn, already turned back."""
+    if len(inputs) == 1 and inputs.shape[1] == inputs.shape[2]:
+        # one square input: all views in one run
+        maps = run(np.concatenate([view.apply(inputs) for view in views]))
+        for index, view in enumerate(views):
+            yield view.inverse(maps[index : index + 1])
+        return
+    for view in views:
+        yield view.inverse(run(view.apply(inputs)))
+
+
+def average(samples: Iterable[FloatArray], prepared: Prepared) -> Averaged:
+    """Mean and spread over at least one sample of the same inputs, each (N,K,h,w) float32 in [0,1].
+
+    Samples are taken one at a time, so that memory does not grow with their number.
+    """
+    total = squares = None
+    count = 0
+    for maps in samples:
+        count += 1
+        if total is None or squares is None:
+            total, squares = maps.copy(), maps * maps
+        else:
+            total += maps
+            squares += maps * maps
+    assert total is not None
+    assert squares is not None
+    n = np.float32(count)
+    total /= n
+    squares /= n
+    spread = np.sqrt(np.maximum(squares - total * total, 0, dtype=np.float32))
+    mean, spread = prepared.restore(total), prepared.restore(spread)
+    return Averaged(np.clip(mean, 0, 1), np.clip(spread, 0, 1))
+
+
+def probability(raw: FloatArray, output: OutputSpec, name: str) -> FloatArray:
+    """A network's own numbers (N,K,h,w) as calibrated probabilities, as its card says.
+
+    Raises:
+        InferenceError: another number of axes, or values that are not finite; `name` is the model's.
+    """
+    if raw.ndim != 4 or not np.isfinite(raw).all():
+        kind = f"{raw.ndim}-dimensional" if raw.ndim != 4 else "not finite"
+        raise InferenceError(f"The output of {name} is {kind}.", "Check the model and its card.")
+    logits = raw.astype(np.float32, copy=False)
+    if output.activation == "probability":
+        clipped = np.clip(logits, 1e-6, 1 - 1e-6)
+        logits = np.log(clipped / (1 - clipped))
+    return temper(logits, output.temperature, output.threshold)
