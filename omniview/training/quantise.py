@@ -1,0 +1,213 @@
+"""Gives a specialist's card an eight-bit variant for CPUs, if that is faster and next to nothing is lost.
+
+Ranges come from images of the `train` split, through the very geometry that ships; whether the variant is
+admitted is decided on the `calibrate` split, with all views: mean Dice may fall by less than 0.005. Nothing
+is tuned there. A variant that is not admitted leaves a sentence in the card's training notes, and no file.
+
+`python -m omniview.training.quantise --card CARD --data FOLDER --data FOLDER` adds, renews or removes the
+variant of a card.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from omniview.core.geometry import View
+from omniview.core.image import FloatArray, Image
+from omniview.core.task import TASKS
+from omniview.errors import CardError, InputError
+from omniview.inference.card import SpecialistCard, read_card
+from omniview.inference.session import open_session
+from omniview.inference.tensors import prepare, to_nchw
+from omniview.inference.worker import InferenceThread
+from omniview.specialists.onnx_specialist import OnnxSpecialist
+from omniview.training.calibrate import dice, field_of_view
+from omniview.training.dataset import Example, load, read_image, read_rows
+from omniview.training.eight_bits import to_int8
+from omniview.training.export import sha256, write_card
+
+MOST_LOST = 0.005
+IMAGES = 100
+RESAMPLES = 2000
+RUNS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What eight bits do to a specialist.
+
+    Attributes:
+        change: mean change of Dice over `n` images of the `calibrate` split.
+        low: lower end of its bootstrap 95 % interval.
+        high: upper end.
+        n: images.
+        speedup: how many times as fast a run of one input is.
+    """
+
+    change: float
+    low: float
+    high: float
+    n: int
+    speedup: float
+
+    @property
+    def admitted(self) -> bool:
+        """Whether the variant ships: faster, and mean Dice falls by less than 0.005."""
+        return self.change > -MOST_LOST and self.speedup > 1.0
+
+    def __str__(self) -> str:
+        words = "shipped" if self.admitted else "not shipped"
+        return (
+            f"{words}: mean Dice {self.change:+.4f} [{self.low:+.4f}, {self.high:+.4f}] "
+            f"on {self.n} calibrate images, {self.speedup:.2f} times as fast"
+        )
+
+
+def add_variant(
+    card_path: Path, folders: Sequence[Path], *, threads: int = 0, images: int = IMAGES
+) -> Verdict:
+    """Write the eight-bit variant beside a specialist's weights and into its card, or take both away.
+
+    Args:
+        card_path: the card, whose weights lie beside it.
+        folders: data folders of its task; only their train and calibrate splits are read.
+        threads: CPU threads; 0 leaves one core free.
+        images: how many train images the ranges are taken from.
+
+    Raises:
+        CardError: not a specialist's card.
+        InputError: the folders have no train or no calibrate case.
+        OmniViewError: see :mod:`omniview.training.dataset`, :mod:`omniview.training.eight_bits`.
+    """
+    card = read_card(card_path)
+    if not isinstance(card, SpecialistCard):
+        raise CardError(f"{card_path.name} is not a specialist's card.", "Name the card of a specialist.")
+    cases = load(folders, "calibrate")
+    if not cases:
+        raise InputError("There is no calibrate case in these folders.", "Give folders with one.")
+    full, variant = card.folder / card.weights, card.folder / f"{Path(card.weights).stem}.int8.onnx"
+    inputs = calibration_inputs(card, folders, images)
+    name = next(iter(open_session(full, device="cpu", threads=threads).inputs))
+    to_int8(full, lambda: ({name: one} for one in inputs), variant)
+    eight = card.model_copy(update={"weights": variant.name, "sha256": sha256(variant), "int8": None})
+    before, after = (scores(one, cases, threads) for one in (card.model_copy(update={"int8": None}), eight))
+    low, high = _interval(after - before)
+    verdict = Verdict(
+        round(float((after - before).mean()), 4),
+        round(low, 4),
+        round(high, 4),
+        len(cases),
+        round(_speedup(full, variant, inputs[0], threads), 2),
+    )
+    if not verdict.admitted:
+        variant.unlink()
+    _write(card_path, verdict, variant)
+    return verdict
+
+
+def calibration_inputs(card: SpecialistCard, folders: Sequence[Path], images: int) -> list[FloatArray]:
+    """Network inputs (1,C,h,w) float32 of `images` train images: of each a random tile in a random view.
+
+    Where there are fewer images, each is looked at several times.
+
+    Raises:
+        InputError: there is no train case.
+    """
+    rows = [row for folder in folders for row in read_rows(folder) if row.split == "train"]
+    if not rows:
+        raise InputError("There is no train case in these folders.", "Give folders with a train split.")
+    rng = np.random.default_rng(0)
+    inputs = []
+    for place in np.resize(rng.permutation(len(rows)), images):
+        prepared = prepare(read_image(rows[int(place)].image), card.input)
+        tile = prepared.inputs[rng.integers(len(prepared.inputs))][None]
+        view = View.parse(str(rng.choice(card.views.names)))
+        inputs.append(to_nchw(view.apply(tile), prepared.spec))
+    return inputs
+
+
+def scores(card: SpecialistCard, cases: Sequence[Example], threads: int) -> NDArray[np.float64]:
+    """(N,) Dice of each case, segmented as the viewer does on a CPU; of fundus inside the field of view."""
+
+    async def measured() -> list[float]:
+        specialist = OnnxSpecialist(card, thread, device="cpu", threads=threads)
+        found = [await _score(specialist, case) for case in cases]
+        await specialist.close()
+        return found
+
+    thread = InferenceThread("quantise")
+    try:
+        return np.array(asyncio.run(measured()))
+    finally:
+        thread.close()
+
+
+async def _score(specialist: OnnxSpecialist, case: Example) -> float:
+    task = TASKS[specialist.card.task]
+    prediction = await specialist.segment(Image(case.image, modality=task.modality), task)
+    mask, truth = prediction.mask[0], case.mask > 127
+    if specialist.card.task == "vessel":
+        inside = field_of_view(case.image)
+        mask, truth = mask & inside, truth & inside
+    return dice(mask, truth)
+
+
+def _interval(change: NDArray[np.float64]) -> tuple[float, float]:
+    rng = np.random.default_rng(0)
+    means = [change[rng.integers(0, len(change), len(change))].mean() for _ in range(RESAMPLES)]
+    return float(np.percentile(means, 2.5)), float(np.percentile(means, 97.5))
+
+
+def _speedup(full: Path, variant: Path, one: FloatArray, threads: int) -> float:
+    sessions = [open_session(path, device="cpu", threads=threads) for path in (full, variant)]
+    name = next(iter(sessions[0].inputs))
+    seconds = np.empty((RUNS, len(sessions)))
+    for row in seconds:
+        for place, session in enumerate(sessions):  # in turn, so that a busy machine slows both down
+            start = perf_counter()
+            session.run({name: one})
+            row[place] = perf_counter() - start
+    before, after = np.median(seconds, axis=0)
+    return float(before / after)
+
+
+def _write(card_path: Path, verdict: Verdict, variant: Path) -> None:
+    values: dict[str, Any] = tomllib.loads(card_path.read_text("utf-8"))
+    training: Mapping[str, Any] = values.get("training", {})
+    values["training"] = {**training, "int8": str(verdict)}
+    values.pop("int8", None)
+    if verdict.admitted:
+        values["int8"] = {
+            "weights": variant.name,
+            "sha256": sha256(variant),
+            "dice_change": verdict.change,
+            "low": verdict.low,
+            "high": verdict.high,
+            "n": verdict.n,
+            "speedup": verdict.speedup,
+        }
+    write_card(card_path, values)
+
+
+def _main(
+    card: Annotated[Path, typer.Option(help="the specialist's card, its weights beside it")],
+    data: Annotated[list[Path], typer.Option(help="data folder of its task; again for more")],
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves one core free")] = 0,
+    images: Annotated[int, typer.Option(min=1, help="train images for the ranges")] = IMAGES,
+) -> None:
+    """Add, renew or remove the eight-bit variant of a card."""
+    typer.echo(f"{card.stem}: {add_variant(card, data, threads=threads, images=images)}")
+
+
+if __name__ == "__main__":
+    typer.run(_main)
