@@ -145,7 +145,10 @@ def _truth_paths(pair: Pair) -> dict[str, str]:
 
 def _ran(case: Case) -> dict[str, dict[str, Any]]:
     """What really ran, without what differs from case to case."""
-    about = ("provider", "fallback", "weights_sha256", "model_id", "model_version", "views", "prompt_version")
+    about = (
+        *("provider", "fallback", "weights_sha256", "variant", "variant_of", "model_id", "model_version"),
+        *("views", "prompt_version"),
+    )
     found: dict[str, dict[str, Any]] = {}
     for prediction in case.predictions:
         facts = prediction.provenance.to_json()

@@ -39,7 +39,9 @@ class Provenance:
     Attributes:
         provider: where it ran: an ONNX Runtime execution provider, or a cloud endpoint's host.
         fallback: why it did not run where it was asked to, in words.
-        weights_sha256: SHA-256 of the weights file(s).
+        weights_sha256: SHA-256 of the weights file(s) that ran.
+        variant: what is special about those weights, e.g. "int8", where they are not the model's own.
+        variant_of: SHA-256 of the model's own weights then: it was calibrated with those.
         model_id: the model as it was asked for.
         model_version: the version that the answer itself names.
         views: number of test-time augmentations or answers that were averaged.
@@ -58,6 +60,8 @@ class Provenance:
     provider: str | None = None
     fallback: str | None = None
     weights_sha256: str | None = None
+    variant: str | None = None
+    variant_of: str | None = None
     model_id: str | None = None
     model_version: str | None = None
     views: int | None = None

@@ -117,10 +117,14 @@ class PairCard(_Frozen):
 
 
 def identity(prediction: Prediction) -> tuple[str, ...]:
-    """What tells a model from others: the hashes of its weights, else its id as it was asked for."""
+    """What tells a model from others: the hashes of its weights, else its id as it was asked for.
+
+    A variant is admitted only where its masks are next to the same, so that it counts as the model itself.
+    """
     about = prediction.provenance
-    if about.weights_sha256 is not None:
-        return tuple(about.weights_sha256.split())
+    own = about.variant_of or about.weights_sha256
+    if own is not None:
+        return tuple(own.split())
     return () if about.model_id is None else (about.model_id,)
 
 

@@ -154,6 +154,8 @@ def ran(prediction: Prediction) -> str:
     parts = [named]
     if record.provider:
         parts.append(record.provider.removesuffix("ExecutionProvider"))
+    if record.variant:
+        parts.append(record.variant)
     parts.append(seconds(prediction.seconds))
     if record.views and record.views > 1:
         parts.append(f"{record.views} views")

@@ -69,7 +69,7 @@ def main(
             found,
             task=specialist.task,
             omnimodel="builtin",
-            specialist=(specialist.name, tuple(sha256 for _, sha256 in specialist.files())),
+            specialist=(specialist.name, (specialist.sha256,)),
             other=(BuiltinGeneralist.name, tuple(sha256 for _, sha256 in generalist.files())),
             data={
                 "sets": [folder.name for folder in own],
