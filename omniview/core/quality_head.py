@@ -46,16 +46,16 @@ def signs(probability: FloatArray, spread: FloatArray | None, novelty: float | N
     - confidence: log-odds of the soft-Dice confidence (:func:`soft_dice_confidence`)
     - peak: log-odds of the highest probability
     - steadiness: area above 0.75 over area above 0.25
-    - disagreement: sum of the spread over the views, over the mask's soft area
+    - disagreement: sum of the spread over the views, over the mask's soft area; nan where there was one view
     - doubt: sum of 4 p (1 - p), over the mask's soft area
     - area: logarithm of the mask's share of the picture
     - wholeness: share of the mask's largest part
-    - novelty: logarithm of how unlike the training the picture is (1: at the limit), 0 where nobody looked
+    - novelty: logarithm of how unlike the training the picture is (1: at the limit), nan where nobody looked
     - nothing: 1 if the mask is empty
 
     Args:
         probability: (K,Y,X) float32 in [0,1]; of several labels the mean of each sign is taken.
-        spread: (K,Y,X) standard deviation over the views, or None.
+        spread: (K,Y,X) standard deviation over the views, or None where there was one.
         novelty: of the picture, at least 0, or None.
 
     Returns:
@@ -65,7 +65,7 @@ def signs(probability: FloatArray, spread: FloatArray | None, novelty: float | N
         raise ValueError(f"probability must be (K,Y,X) and not empty, got {probability.shape}")
     if spread is not None and spread.shape != probability.shape:
         raise ValueError(f"spread must be {probability.shape} like probability, got {spread.shape}")
-    strange = 0.0 if novelty is None else math.log(max(novelty, 1e-3))
+    strange = math.nan if novelty is None else math.log(max(novelty, 1e-3))
     rows = [_of_label(p, None if spread is None else spread[k], strange) for k, p in enumerate(probability)]
     mean: Doubles = np.mean(rows, axis=0)
     return mean
@@ -82,8 +82,8 @@ def _of_label(p: FloatArray, spread: FloatArray | None, strange: float) -> list[
         _log_odds(confidence),
         _log_odds(peak),
         strict / loose if loose else 0.0,
-        0.0 if spread is None else cv2.sumElems(_shrunk(spread))[0] / soft,
-        4.0 * (cv2.sumElems(p)[0] - float(np.vdot(p, p))) / soft,
+        math.nan if spread is None else cv2.sumElems(_shrunk(spread))[0] / soft,
+        4.0 * (cv2.sumElems(p)[0] - cv2.norm(p, cv2.NORM_L2SQR)) / soft,
         math.log(inside / p.size + 1e-4),
         _wholeness(mask, inside),
         strange,
@@ -121,22 +121,27 @@ class QualityHead:
         names: which of `SIGNS` are weighed.
         weights: one for each name, as the signs come.
         bias: added to their sum.
+        usual: what is taken for a sign that is not known: its mean where the head was fitted.
     """
 
     names: tuple[str, ...]
     weights: tuple[float, ...]
     bias: float
+    usual: tuple[float, ...]
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.names) - set(SIGNS))
         if unknown or not self.names or len(set(self.names)) != len(self.names):
             raise ValueError(f"names must be distinct and among {SIGNS}, got {self.names}")
-        if len(self.weights) != len(self.names) or not np.isfinite([*self.weights, self.bias]).all():
-            raise ValueError(f"weights must be {len(self.names)} finite numbers, and bias one")
+        if not len(self.weights) == len(self.usual) == len(self.names):
+            raise ValueError(f"weights and usual must be {len(self.names)} numbers each, like names")
+        if not np.isfinite([*self.weights, self.bias, *self.usual]).all():
+            raise ValueError("weights, bias and usual must be finite")
 
     def score(self, seen: Doubles) -> float:
         """The score of what :func:`signs` saw, (len(SIGNS),)."""
-        chosen = [seen[SIGNS.index(name)] for name in self.names]
+        known = (float(seen[SIGNS.index(name)]) for name in self.names)
+        chosen = [u if math.isnan(x) else x for x, u in zip(known, self.usual, strict=True)]
         z = math.fsum([self.bias, *(w * x for w, x in zip(self.weights, chosen, strict=True))])
         return 1.0 / (1.0 + math.exp(-min(max(z, -30.0), 30.0)))
 

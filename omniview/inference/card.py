@@ -128,9 +128,10 @@ class _Head(_Frozen):
     names: tuple[str, ...]
     weights: tuple[float, ...]
     bias: float
+    usual: tuple[float, ...]
 
     def head(self) -> QualityHead:
-        return QualityHead(self.names, self.weights, self.bias)
+        return QualityHead(self.names, self.weights, self.bias, self.usual)
 
     @model_validator(mode="after")
     def _usable(self) -> Self:

@@ -95,7 +95,9 @@ class CardedSpecialist:
         ticket.check()
         prepared = prepare(image.rgb8(), self.card.input)
         views = affordable(self._views, len(prepared.inputs))
-        seen = average(self._samples(prepared, views, network, ticket), prepared)
+        strange: list[FloatArray] = []
+        seen = average(self._samples(prepared, views, network, ticket, strange), prepared)
+        novelty = self._novelty(strange, len(prepared.inputs))
         if seen.mean.shape[0] != len(task.labels):
             raise InferenceError(
                 f"{self.name} gives {seen.mean.shape[0]} label(s), the task {task.name} has "
@@ -108,7 +110,10 @@ class CardedSpecialist:
             role=self.role,
             probability=seen.mean,
             spread=seen.spread,
-            quality=None if quality is None else quality.table().judge(seen.mean),
+            quality=None
+            if quality is None
+            else quality.judge(seen.mean, seen.spread if len(views) > 1 else None, novelty),
+            novelty=novelty,
             seconds=perf_counter() - start,
             provenance=Provenance(
                 provider=network.provider,
@@ -117,13 +122,23 @@ class CardedSpecialist:
                 model_id=self.name,
                 model_version=self.card.version,
                 views=len(views),
-                notes=self._notes(len(views)),
+                notes=self._notes(len(views), novelty),
             ),
         )
 
-    def _notes(self, views: int) -> tuple[str, ...]:
-        fewer = views < len(self._views)
-        return (f"a large image: {views} of {len(self._views)} views",) if fewer else ()
+    def _notes(self, views: int, novelty: float | None) -> tuple[str, ...]:
+        notes = []
+        if views < len(self._views):
+            notes.append(f"a large image: {views} of {len(self._views)} views")
+        if novelty is not None and novelty > 1.0:
+            notes.append(f"unlike what {self.name} was trained on ({novelty:.1f} times the limit)")
+        return tuple(notes)
+
+    def _novelty(self, values: Sequence[FloatArray], inputs: int) -> float | None:
+        """How unlike the training the image as it is (the first view) is: the mean over its inputs."""
+        if self.card.novelty is None:
+            return None
+        return float(np.concatenate(values)[:inputs].mean()) / self.card.novelty.limit
 
     def _open(self) -> Network:
         if self._network is None:
@@ -131,16 +146,23 @@ class CardedSpecialist:
         return self._network
 
     def _samples(
-        self, prepared: Prepared, views: tuple[View, ...], network: Network, ticket: Ticket
+        self,
+        prepared: Prepared,
+        views: tuple[View, ...],
+        network: Network,
+        ticket: Ticket,
+        strange: list[FloatArray],
     ) -> Iterator[FloatArray]:
-        """Probabilities (N,K,h,w) of the image's inputs, once for each view."""
+        """Probabilities (N,K,h,w) of the image's inputs, once for each view; `strange` gets their novelty."""
 
         def run(pixels: UInt8Array) -> FloatArray:
             parts = []
             for start in range(0, len(pixels), network.batch):
                 ticket.check()
-                inputs = to_nchw(pixels[start : start + network.batch], self.card.input)
-                parts.append(probability(network.run(inputs, ticket)[0], self.card.output, self.name))
+                inputs = to_nchw(pixels[start : start + network.batch], prepared.spec)
+                outputs = network.run(inputs, ticket)
+                parts.append(probability(outputs[0], self.card.output, self.name))
+                strange.extend(outputs[1:])
             return np.concatenate(parts)
 
         return view_maps(prepared.inputs, views, run)

@@ -63,10 +63,11 @@ class _OnnxNetwork:
 def _load(card: SpecialistCard, device: Literal["auto", "cpu", "cuda"], threads: int) -> _OnnxNetwork:
     path = verified(card.folder / card.weights, card.sha256)
     session = open_session(path, device=device, threads=threads)
-    if len(session.inputs) != 1 or len(session.outputs) != 1:
+    outputs = 1 if card.novelty is None else 2
+    if len(session.inputs) != 1 or len(session.outputs) != outputs:
         raise WeightsError(
             f"{path.name} has {len(session.inputs)} inputs and {len(session.outputs)} outputs.",
-            "A specialist needs one of each: an image in, maps out.",
+            "A specialist needs an image in and maps out, and novelty beside them only if its card has that.",
         )
     (name, shape), *_ = session.inputs.items()
     return _OnnxNetwork(session, name, shape[0] if isinstance(shape[0], int) else BATCH)

@@ -48,7 +48,7 @@ class Example:
 
     ``image (Y,X,3) uint8`` RGB, ``mask (Y,X) uint8`` 0 or 255 (greys between where the case was shrunk),
     ``border (Y,X) uint8`` 255 on background between two touching instances (None where the masks hold no
-    instances).
+    instances). ``group`` as in :class:`Row`, empty where nobody said.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Example:
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8]
     border: NDArray[np.uint8] | None
+    group: str = ""
 
     @property
     def empty(self) -> bool:
@@ -201,7 +202,7 @@ def _decode(row: Row, folder: str, longest_px: int | None) -> Example:
     for array in (image, mask, border):
         if array is not None:
             array.setflags(write=False)
-    return Example(row.name, folder, image, mask, border)
+    return Example(row.name, folder, image, mask, border, row.group)
 
 
 def _split_by_name(name: str) -> str:

@@ -1,6 +1,7 @@
 """A trained network becomes an ONNX file, proved to compute the same, and a card that says all about it.
 
-Specialist: input ``image (N,3,H,W)``, output ``logits (N,1,H,W)``, N free. Generalist, three files:
+Specialist: input ``image (N,3,H,W)``, outputs ``logits (N,1,H,W)`` and ``novelty (N,1)``, N free.
+Generalist, three files:
 
 - encoder: ``image (N,3,S,S)`` -> ``s2 s4 s8 s16 s32``, feature maps at those strides;
 - decoder: ``s2 s4 s8 s16 s32``, ``prompts (N,4,S,S)``, ``task (N,T)`` one-hot -> ``logits (N,1,S,S)``;
@@ -35,6 +36,7 @@ from omniview.errors import WeightsError
 from omniview.inference.card import read_card
 from omniview.training.calibrate import Calibration
 from omniview.training.fit import Fitted, Settings
+from omniview.training.quality_fit import FittedQuality
 
 OPSET = 18
 TOLERANCE = 1e-3
@@ -132,8 +134,15 @@ def output_fields(calibration: Calibration) -> dict[str, Any]:
     return {"temperature": calibration.temperature, "threshold": calibration.threshold}
 
 
-def quality_fields(calibration: Calibration) -> dict[str, Any] | None:
-    """The quality table as the card names it, or None if nothing was measured."""
+def quality_fields(calibration: Calibration, fitted: FittedQuality | None = None) -> dict[str, Any] | None:
+    """The quality table, with the head where one was fitted, as the card has them; None: nothing measured."""
+    if fitted is not None:
+        return {
+            "confidence": list(fitted.table.confidence),
+            "dice": list(fitted.table.dice),
+            "half_width": list(np.atleast_1d(fitted.table.half_width)),
+            "head": asdict(fitted.head),
+        }
     if len(calibration.confidence) < 2:
         return None
     return {

@@ -6,27 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
-from omniview.core.task import TASKS
 from omniview.errors import InputError, SettingsError
-from omniview.inference.card import InputSpec
-from omniview.inference.session import open_session
 from omniview.training import generalist as general
-from omniview.training.calibrate import Calibration, Floats, calibrate, see
 from omniview.training.dataset import data_hash, load
-from omniview.training.export import (
-    output_fields,
-    quality_fields,
-    sha256,
-    to_onnx,
-    training_fields,
-    write_card,
-)
+from omniview.training.export import training_fields
 from omniview.training.fit import Progress, Report, Settings
 from omniview.training.generalist_run import train_generalist
-from omniview.training.network import parameter_count
+from omniview.training.network import LiteUnet, VesselUnet
 from omniview.training.recipes import GENERALIST, RECIPES, Recipe
+from omniview.training.ship import curve_fields, ship
 from omniview.training.specialist import fit_specialist
 from omniview.training.terms import data_fields
 
@@ -108,55 +96,20 @@ def _train_specialist(
     if not examples:
         raise InputError("There is no train case in these folders.", "Give folders with a train split.")
     fitted = fit_specialist(recipe, examples, settings, out / f"{recipe.name}.checkpoint", report)
-    weights = out / f"{recipe.name}.onnx"
-    example = torch.rand(2, 3, recipe.size, recipe.size)
-    to_onnx(fitted.network, {"image": example}, ["logits"], weights)
-    calibration = _calibrate_specialist(recipe, folders, weights, settings)
-    task = TASKS[recipe.task]
-    measured = {}
-    if calibration.cases:
-        measured = {
-            "calibrate_dice": round(calibration.mean_dice, 4),
-            "calibrate_n": calibration.cases,
-        }
-    card = out / f"{recipe.name}.toml"
-    write_card(
-        card,
-        {
-            "schema": 1,
-            "name": recipe.name,
-            "version": "1",
-            "kind": "specialist",
-            "task": recipe.task,
-            "modality": str(task.modality),
-            "labels": list(task.labels),
-            "weights": weights.name,
-            "sha256": sha256(weights),
-            "parameters": parameter_count(fitted.network),
-            "input": recipe.input_fields(),
-            "output": {"activation": "logits", **output_fields(calibration)},
-            "views": {"names": list(recipe.views)},
-            "quality": quality_fields(calibration),
-            "training": training_fields(
-                settings, fitted, data_hash(folders), recipe={**asdict(recipe), "limits": None}, **measured
-            ),
-            "data": data_fields(folders),
-            "limits": {"known": list(recipe.limits)},
-        },
-    )
-    return card
-
-
-def _calibrate_specialist(
-    recipe: Recipe, folders: Sequence[Path], weights: Path, settings: Settings
-) -> Calibration:
-    spec = InputSpec.model_validate(recipe.input_fields())
-    session = open_session(weights, device="cpu", threads=settings.threads)
-
-    def network(inputs: Floats) -> Floats:
-        return session.run({"image": inputs})[0]
-
-    cases = load(folders, "calibrate")
-    return calibrate(
-        [see(case, spec, recipe.views, network, fundus=recipe.task == "vessel") for case in cases]
+    assert isinstance(fitted.network, LiteUnet | VesselUnet)
+    return ship(
+        recipe,
+        fitted.network,
+        examples,
+        load(folders, "calibrate"),
+        out,
+        training=training_fields(
+            settings,
+            fitted,
+            data_hash(folders),
+            recipe={**asdict(recipe), "limits": None},
+            **curve_fields(fitted.curve),
+        ),
+        data=data_fields(folders),
+        threads=settings.threads,
     )

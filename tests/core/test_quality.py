@@ -121,3 +121,15 @@ def test_a_table_names_what_breaks_a_rule(changes: dict[str, Any]) -> None:
     fields = {"confidence": TABLE.confidence, "dice": TABLE.dice, "half_width": 0.15, **changes}
     with pytest.raises(ValueError, match=next(iter(changes))):
         QualityTable(**fields)
+
+
+def test_the_interval_is_as_wide_as_errors_are_there() -> None:
+    """With a half width a knot, sure predictions get narrow intervals and doubtful ones wide ones."""
+    table = QualityTable((0.0, 1.0), (0.5, 0.5), (0.4, 0.1), empty=0.5)
+    assert table.predict(0.0).low == pytest.approx(0.1)
+    assert table.predict(0.5).high == pytest.approx(0.75)
+    assert table.predict(1.0).low == pytest.approx(0.4)
+    nothing = table.judge(np.zeros((4, 4), np.float32))
+    assert (nothing.low, nothing.high) == pytest.approx((0.1, 0.9))
+    with pytest.raises(ValueError, match="half_width must be one number or 2"):
+        QualityTable((0.0, 1.0), (0.5, 0.5), (0.4, 0.1, 0.1))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from omniview.errors import SettingsError
 from omniview.training.fit import Fitted, Progress, Settings, Watch, fit
-from omniview.training.losses import mask_loss, soft_dice_loss
+from omniview.training.losses import centreline_loss, mask_loss, soft_dice_loss
 
 
 class Killed(Exception):
@@ -163,3 +163,16 @@ def test_soft_dice_is_zero_for_a_perfect_mask_and_skips_empty_ones() -> None:
     assert float(soft_dice_loss(100 * (target - 0.5), target)) == pytest.approx(0, abs=1e-4)
     empty = torch.zeros(1, 1, 8, 8)
     assert float(soft_dice_loss(torch.randn(1, 1, 8, 8), empty)) == 0
+
+
+def test_centreline_loss_minds_gaps_more_than_width() -> None:
+    """A vessel cut in two costs more than one drawn a pixel too thick; the truth itself costs nothing."""
+    truth = torch.zeros(1, 1, 64, 64)
+    truth[..., 30:34, 4:60] = 1
+    thick, cut = truth.clone(), truth.clone()
+    thick[..., 29:35, 4:60] = 1
+    cut[..., 28:40] = 0
+    same, wide, broken = (float(centreline_loss((m * 2 - 1) * 20, truth)) for m in (truth, thick, cut))
+    assert same < 0.01
+    assert wide < 0.5 * broken
+    assert float(centreline_loss(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8))) == 0
