@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from omniview.core.dot import dot
 from omniview.core.image import BoolArray, FloatArray
 
 __all__ = [
@@ -151,11 +152,11 @@ def rank(levels: Levels) -> Ranking:
     for run in levels.runs():
         total = run.positive + run.negative
         tp_left, left = tp - np.cumsum(run.positive), marked - np.cumsum(total)
-        wins += float(run.positive @ (negatives - (left - tp_left) - run.negative / 2.0))
+        wins += dot(run.positive, negatives - (left - tp_left) - run.negative / 2.0)
         at = (tp_left + run.positive) / (left + total)
         above = np.divide(tp_left, left, out=np.ones(len(left)), where=left > 0)
-        area += float(run.positive @ at)
-        trapezoid += float(run.positive @ (at + above)) / 2.0
+        area += dot(run.positive, at)
+        trapezoid += dot(run.positive, at + above) / 2.0
         tp, marked = int(tp - run.positive.sum()), int(marked - total.sum())
     # what is left of the truth beats all that is outside
     wins, area, trapezoid = wins + float(tp) * negatives, area + tp, trapezoid + tp

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from omniview.core.dot import dot
 from omniview.core.image import BoolArray
 from omniview.core.probabilistic import Moments, SoftPair
 
@@ -205,7 +206,7 @@ def _false_weight(pair: SoftPair) -> float:
         own = slice(strip.start - rows.start, strip.stop - rows.start)
         counted = outside[own] if pair.region is None else outside[own] & pair.region[strip, columns]
         closeness = cv2.exp(distance[own] * np.float32(math.log(0.5) / 5.0))
-        total -= float(np.vdot(pair.values(strip, columns)[counted], closeness[counted].astype(np.float64)))
+        total -= dot(pair.values(strip, columns)[counted], closeness[counted].astype(np.float64))
     return total
 
 
