@@ -13,10 +13,11 @@ from typing import TypeAlias
 import numpy as np
 
 from omniview.core.geometry import View
-from omniview.core.image import FloatArray, UInt8Array
+from omniview.core.image import Array, FloatArray, UInt8Array
 from omniview.core.uncertainty import temper
 from omniview.errors import InferenceError
 from omniview.inference.card import OutputSpec
+from omniview.inference.outputs import logits_of
 from omniview.inference.tensors import Prepared
 
 __all__ = ["MOST_INPUTS", "Averaged", "Run", "affordable", "average", "probability", "view_maps"]
@@ -82,17 +83,16 @@ def average(samples: Iterable[FloatArray], prepared: Prepared) -> Averaged:
     return Averaged(np.clip(mean, 0, 1), np.clip(spread, 0, 1))
 
 
-def probability(raw: FloatArray, output: OutputSpec, name: str) -> FloatArray:
-    """A network's own numbers (N,K,h,w) as calibrated probabilities, as its card says.
+def probability(raw: Array, output: OutputSpec, name: str) -> FloatArray:
+    """A network's own numbers, (N,C,h,w) or (N,h,w), as calibrated probabilities (N,K,h,w), as its card says.
 
     Raises:
-        InferenceError: another number of axes, or values that are not finite; `name` is the model's.
+        InferenceError: another number of axes, too few channels, or values that are not finite; `name` is the
+            model's.
     """
-    if raw.ndim != 4 or not np.isfinite(raw).all():
-        kind = f"{raw.ndim}-dimensional" if raw.ndim != 4 else "not finite"
-        raise InferenceError(f"The output of {name} is {kind}.", "Check the model and its card.")
-    logits = raw.astype(np.float32, copy=False)
-    if output.activation == "probability":
-        clipped = np.clip(logits, 1e-6, 1 - 1e-6)
-        logits = np.log(clipped / (1 - clipped))
+    try:
+        logits = logits_of(raw, output)
+    except ValueError as error:
+        step = "Check the model and its card."
+        raise InferenceError(f"The output of {name} {error}.", step) from error
     return temper(logits, output.temperature, output.threshold)

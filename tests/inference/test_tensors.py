@@ -53,3 +53,43 @@ def test_one_channel_is_the_luma() -> None:
     assert got.shape == (1, 1, 16, 16)
     luma = pixels @ np.array([0.299, 0.587, 0.114]) / 255
     np.testing.assert_allclose(got[:, 0], luma, atol=1 / 255)
+
+
+@pytest.mark.parametrize("geometry", ["stretch", "letterbox", "tile"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_each_image_is_normalised_by_its_own_pixels(geometry: str, channels: int) -> None:
+    """With normalise = "image" the picture has mean 0 and deviation 1, whatever frame or tiles it lies in."""
+    spec = InputSpec.model_validate(
+        {
+            "geometry": geometry,
+            "size": (64, 64),
+            "channels": channels,
+            "mean": (0.0,) * channels,
+            "std": (1.0,) * channels,
+            "normalise": "image",
+        }
+    )
+    rgb = _picture((64, 128)) // 3 + 40
+    prepared = prepare(rgb, spec)
+    planes = to_nchw(prepared.inputs, prepared.spec)
+    if geometry == "letterbox":
+        planes = planes[:, :, 16:48]
+    for channel in range(channels):
+        assert planes[:, channel].mean() == pytest.approx(0, abs=1e-3)
+        assert planes[:, channel].std() == pytest.approx(1, abs=1e-3)
+
+
+def test_a_flat_image_stays_flat() -> None:
+    """An image without contrast is not blown up into noise."""
+    spec = InputSpec(geometry="stretch", size=(16, 16), normalise="image")
+    prepared = prepare(np.full((20, 20, 3), 77, np.uint8), spec)
+    assert np.abs(to_nchw(prepared.inputs, prepared.spec)).max() < 1e-3
+
+
+def test_an_image_s_own_mean_has_to_be_known() -> None:
+    """Tiles alone do not tell the mean of their image: a spec that leaves it open is refused."""
+    spec = InputSpec(geometry="stretch", size=(16, 16), normalise="image")
+    with pytest.raises(ValueError, match="mean of its own"):
+        to_nchw(_picture((16, 16))[None], spec)
+    with pytest.raises(ValueError, match="each image"):
+        InputSpec(geometry="stretch", size=(16, 16), normalise="image", mean=(0.5, 0.5, 0.5))
