@@ -112,6 +112,7 @@ def _prediction_json(prediction: Prediction) -> dict[str, Any]:
         "model": prediction.model,
         **_quality_json(prediction.quality),
         "seconds": round(prediction.seconds, 4),
+        "novelty": None if prediction.novelty is None else round(prediction.novelty, 4),
         "mean_spread": None if spread is None else round(float(spread.mean()), 6),
         "provenance": prediction.provenance.to_json(),
     }

@@ -102,10 +102,10 @@ class Prediction:
         probability: (K,Y,X) float32 in [0,1], at the image's own size; the mask's edge is at 0.5. Read-only.
         spread: (K,Y,X) float32 in [0,1], standard deviation over views or answers, or None.
         quality: predicted Dice with its interval, or None where it was not calibrated.
-        novelty: how unlike the model's training the image is: beyond 1 the model is out of its depth, None
-            where nobody looked.
         seconds: wall-clock time from asking to answer.
         provenance: what really ran.
+        novelty: how unlike the model's training the image is: beyond 1 the model is out of its depth, None
+            where nobody looked.
     """
 
     model: str
@@ -113,9 +113,9 @@ class Prediction:
     probability: FloatArray
     spread: FloatArray | None = None
     quality: Quality | None = None
-    novelty: float | None = None
     seconds: float = 0.0
     provenance: Provenance = field(default_factory=Provenance)
+    novelty: float | None = None
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:

@@ -48,7 +48,8 @@ class Example:
 
     ``image (Y,X,3) uint8`` RGB, ``mask (Y,X) uint8`` 0 or 255 (greys between where the case was shrunk),
     ``border (Y,X) uint8`` 255 on background between two touching instances (None where the masks hold no
-    instances). ``group`` as in :class:`Row`, empty where nobody said.
+    instances). ``group`` as in :class:`Row`, empty where nobody said. ``labels (Y,X) int32``: the instances,
+    where the masks hold any and the case was not shrunk.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Example:
     mask: NDArray[np.uint8]
     border: NDArray[np.uint8] | None
     group: str = ""
+    labels: NDArray[np.int32] | None = None
 
     @property
     def empty(self) -> bool:
@@ -188,8 +190,10 @@ def _decode(row: Row, folder: str, longest_px: int | None) -> Example:
         )
     mask = np.where(labels > 0, 255, 0).astype(np.uint8)
     border = between_instances(labels) if labels.max() > 1 and np.unique(labels).size > 2 else None
+    instances = None if border is None else labels
     height, width = mask.shape
     if longest_px is not None and max(height, width) > longest_px:
+        instances = None
         scale = longest_px / max(height, width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
@@ -199,10 +203,10 @@ def _decode(row: Row, folder: str, longest_px: int | None) -> Example:
             if border is None
             else cv2.resize(border, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
         )
-    for array in (image, mask, border):
+    for array in (image, mask, border, instances):
         if array is not None:
             array.setflags(write=False)
-    return Example(row.name, folder, image, mask, border, row.group)
+    return Example(row.name, folder, image, mask, border, row.group, instances)
 
 
 def _split_by_name(name: str) -> str:

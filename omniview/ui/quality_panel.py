@@ -126,12 +126,17 @@ class QualityPanel(QWidget):
 
 
 def _remarks(now: Snapshot) -> list[str]:
-    fusion = None if now.case is None else now.case.fusion
-    if fusion is None:
+    if now.case is None or now.case.fusion is None:
         return []
+    fusion = now.case.fusion
+    strange = [
+        f"Unlike the images that {p.model} was trained on: do not rely on its mask."
+        for p in now.case.predictions
+        if p.novelty is not None and p.novelty > 1.0
+    ]
     if fusion.promise is None or not now.view.visible(Layer.MARGIN):
-        return list(fusion.notes)
-    return [*fusion.notes, margin_sentence(fusion.promise)]
+        return [*strange, *fusion.notes]
+    return [*strange, *fusion.notes, margin_sentence(fusion.promise)]
 
 
 def _mask(case: Case | None, layer: Layer) -> Prediction | Fusion | None:

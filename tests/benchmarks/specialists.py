@@ -20,6 +20,8 @@ import tomli_w
 import typer
 
 from omniview.core.image import Image
+from omniview.core.instances import split
+from omniview.core.matching import match
 from omniview.core.task import TASKS
 from omniview.errors import OmniViewError
 from omniview.inference.card import SpecialistCard, find_cards
@@ -30,12 +32,17 @@ from omniview.training.dataset import Example, load
 from omniview.training.run import folders_of
 
 FALSE_LESION_SHARE = 0.002
+FAILED_BELOW = 0.5
+"""Dice of a mask that is no use."""
 RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One test case: its Dice, its mask's share of the image, and the Dice that was predicted, if any."""
+    """One test case: Dice, the mask's share of the image, the Dice that was predicted, if any.
+
+    ``f1`` at IoU 0.5 of the objects that the mask was split into, where the truth numbers objects.
+    """
 
     name: str
     empty: bool
@@ -43,6 +50,7 @@ class Outcome:
     area: float
     predicted: tuple[float, float, float] | None
     failed: bool
+    f1: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +134,11 @@ async def measure(card: SpecialistCard, examples: Sequence[Example], threads: in
         quality = prediction.quality
         predicted = None if quality is None else (quality.value, quality.low, quality.high)
         score = dice(mask, truth)
-        outcomes.append(
-            Outcome(example.name, example.empty, score, float(mask.mean()), predicted, failed=False)
-        )
+        objects = None
+        if example.labels is not None:
+            objects = match(split(prediction.probability[0]), example.labels).f1(0.5)
+        area = float(mask.mean())
+        outcomes.append(Outcome(example.name, example.empty, score, area, predicted, False, objects))
     await specialist.close()
     thread.close()
     return outcomes
@@ -147,11 +157,19 @@ def summarise(name: str, outcomes: Sequence[Outcome], seconds: float) -> list[Fi
         area = f"mask over {FALSE_LESION_SHARE:.1%} of the image"
         figures.append(figure(name, "false find on normal images", false_finds, area))
         figures.append(figure(name, "sensitivity to lesions", found, f"{area}, touching the lesion"))
+    counted = [outcome.f1 for outcome in full if outcome.f1 is not None]
+    if counted:
+        lost = [0.0 for outcome in full if outcome.failed]
+        figures.append(figure(name, "F1 at IoU 0.5 after splitting", [*counted, *lost], ""))
     return figures
 
 
 def judge_quality(outcomes: Sequence[Outcome]) -> list[Figure]:
-    """Rank correlation of predicted and true Dice, and how often the 90 % interval holds the truth."""
+    """How far predicted Dice is to be believed, over all test images of a task, normal ones included.
+
+    Rank correlation with the true Dice; how often the 90 % interval holds the truth; and how many of the
+    masks of no use lie in the quarter of which least was expected.
+    """
     from scipy.stats import spearmanr
 
     pairs = [(o.dice, o.predicted) for o in outcomes if o.predicted is not None]
@@ -167,7 +185,14 @@ def judge_quality(outcomes: Sequence[Outcome]) -> list[Figure]:
     rows = np.arange(len(scores))
     low, high = _bootstrap(correlation, len(scores), 300)
     rank = Figure("all", "spearman of predicted dice", len(scores), correlation(rows), low, high, "")
-    return [rank, figure("all", "coverage of the 90 % interval", covered, "")]
+    figures = [rank, figure("all", "coverage of the 90 % interval", covered, "")]
+    quarter = np.argsort(np.argsort(predicted[:, 0], kind="stable")) < len(scores) / 4
+    useless = scores < FAILED_BELOW
+    if useless.any():
+        caught = quarter[useless].astype(float)
+        name = f"of the masks with Dice < {FAILED_BELOW}, in the lowest predicted quarter"
+        figures.append(figure("all", name, caught, f"{len(caught)} of {len(scores)} images"))
+    return figures
 
 
 def figure(name: str, metric: str, values: Iterable[float], note: str) -> Figure:

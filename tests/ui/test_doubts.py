@@ -213,3 +213,21 @@ def test_margin_says_what_it_promises(run: Run, desk: Desk, blob: Path) -> None:
         await window.settle()
 
     run(work())
+
+
+def test_a_picture_beyond_the_training_is_pointed_out(run: Run, desk: Desk, blob: Path) -> None:
+    """Beyond the limit the panel says whose mask not to rely on; within it, nothing."""
+
+    async def work() -> None:
+        window = desk.window
+        await desk.open(blob)
+        assert desk.now.frame is not None
+        for novelty, said in ((0.9, False), (1.7, True)):
+            strange = tuple(replace(p, novelty=novelty) for p in desk.case.predictions)
+            case = replace(desk.case, predictions=strange)
+            window.session.update(case=case, frame=prepare(case, desk.now.frame))
+            expected = f"Unlike the images that {strange[0].model} was trained on"
+            assert (expected in window.quality.remarks()) is said
+        await window.settle()
+
+    run(work())
