@@ -8,6 +8,7 @@ what few masks call for. That the network computes what the file computes is che
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from omniview.errors import CardError, WeightsError
 from omniview.inference.card import SpecialistCard
 from omniview.inference.session import open_session
 from omniview.inference.weights import verified
+from omniview.training.network import LiteUnet, VesselUnet
+from omniview.training.novelty import GAUSSIAN
 from omniview.training.recipes import RECIPES
 from omniview.training.specialist import build
 
@@ -42,10 +45,22 @@ class FixedNorm(nn.BatchNorm2d):
         return super().train(False)
 
 
-def network_of(card: SpecialistCard) -> tuple[str, nn.Module]:
-    """The network behind ``card`` with its weights, and which kind it is (:func:`specialist.build`).
+@dataclass(frozen=True, slots=True, eq=False)
+class Restored:
+    """A specialist as torch has it.
 
-    Norms are :class:`FixedNorm`; everything is trainable that the recipe trains.
+    ``kind`` as :func:`omniview.training.specialist.build` names it; ``network`` with :class:`FixedNorm` for
+    norms, all of it trainable; ``usual``: what its training images looked like to it, by the names of
+    :data:`omniview.training.novelty.GAUSSIAN`, empty where the file does not say.
+    """
+
+    kind: str
+    network: LiteUnet | VesselUnet
+    usual: Mapping[str, NDArray[np.float32]]
+
+
+def restore(card: SpecialistCard) -> Restored:
+    """The network behind ``card`` with its weights.
 
     Raises:
         WeightsError: the weights are missing, or not those that the card names.
@@ -60,9 +75,11 @@ def network_of(card: SpecialistCard) -> tuple[str, nn.Module]:
     recorded = card.training.get("recipe", {}).get("network")
     for kind in sorted(KINDS, key=lambda kind: kind != recorded):
         network = build(kind, pretrained=False)
+        assert isinstance(network, LiteUnet | VesselUnet)
         if _fill(network, held):
             if _same(network, card):
-                return kind, network
+                known = {name: held[name] for name in GAUSSIAN if name in held}
+                return Restored(kind, network, known if len(known) == len(GAUSSIAN) else {})
             if kind == recorded:
                 raise WeightsError(
                     f"{card.weights} does not compute what its own weights say.", "Restore the original file."

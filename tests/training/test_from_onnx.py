@@ -10,8 +10,12 @@ from omniview import resources
 from omniview.errors import CardError, WeightsError
 from omniview.inference.card import SpecialistCard, find_cards, read_card
 from omniview.inference.session import open_session
-from omniview.training.from_onnx import FixedNorm, network_of
-from tests.networks import write_specialist
+from omniview.training.export import to_onnx
+from omniview.training.from_onnx import FixedNorm, restore
+from omniview.training.network import VesselUnet
+from omniview.training.novelty import WithNovelty, descriptions
+from tests.networks import write_card, write_specialist
+from tests.training.made import unsettle
 
 SHIPPED = [card for card in find_cards([resources.path("models")]).cards if isinstance(card, SpecialistCard)]
 
@@ -19,7 +23,8 @@ SHIPPED = [card for card in find_cards([resources.path("models")]).cards if isin
 @pytest.mark.parametrize("card", SHIPPED, ids=lambda card: card.name)
 def test_each_shipped_specialist_computes_the_same_in_torch(card: SpecialistCard) -> None:
     """Logits agree with ONNX Runtime's to 1e-3 on pixels as they come from images, in training mode too."""
-    kind, network = network_of(card)
+    restored = restore(card)
+    kind, network = restored.kind, restored.network
     assert kind == card.training["recipe"]["network"]
     session = open_session(card.folder / card.weights, device="cpu", threads=1)
     rng = np.random.default_rng(11)
@@ -36,6 +41,25 @@ def test_each_shipped_specialist_computes_the_same_in_torch(card: SpecialistCard
         assert np.abs(ours - theirs).max() < 1e-3
 
 
+def test_what_was_usual_in_training_is_taken_over(tmp_path: Path) -> None:
+    """A file that says how unlike its training a picture is says the same once it is back in torch."""
+    torch.manual_seed(3)
+    network = VesselUnet().eval()
+    unsettle(network)
+    pixels = torch.rand(5, 3, 64, 64)
+    whole = WithNovelty(network, descriptions(network, [pixels])).eval()
+    to_onnx(whole, {"image": pixels[:2]}, ["logits", "novelty"], tmp_path / "eyes.onnx")
+    fields = {"geometry": "tile", "size": [64, 64]}
+    card = read_card(write_card(tmp_path, "eyes", task="vessel", modality="fundus", input=fields))
+    assert isinstance(card, SpecialistCard)
+    restored = restore(card)
+    assert restored.kind == "vessel"
+    again = WithNovelty.holding(restored.network, restored.usual).eval()
+    with torch.no_grad():
+        for ours, theirs in zip(again(pixels), whole(pixels), strict=True):
+            assert torch.allclose(ours, theirs, atol=1e-3)
+
+
 def test_statistics_stay_as_they_were() -> None:
     """No training mode and no batch changes what a norm subtracts and divides by."""
     norm = FixedNorm(3).train()
@@ -50,7 +74,7 @@ def test_a_strangers_network_is_refused_in_words(tmp_path: Path) -> None:
     card = read_card(write_specialist(tmp_path, "bright"))
     assert isinstance(card, SpecialistCard)
     with pytest.raises(CardError, match="cannot be fine-tuned") as caught:
-        network_of(card)
+        restore(card)
     assert "Choose" in caught.value.next_step
 
 
@@ -61,4 +85,4 @@ def test_other_weights_than_the_cards_are_refused(tmp_path: Path) -> None:
     card = read_card(path)
     assert isinstance(card, SpecialistCard)
     with pytest.raises(WeightsError, match="SHA-256"):
-        network_of(card)
+        restore(card)
