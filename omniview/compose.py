@@ -251,7 +251,13 @@ class Composer:
         assert isinstance(card, SpecialistCard)
         chosen = self._settings
         return OnnxSpecialist(
-            card, self._thread, device=chosen.device, threads=chosen.threads, views=chosen.views
+            card,
+            self._thread,
+            device=chosen.device,
+            precision=chosen.precision,
+            threads=chosen.threads,
+            views=chosen.views,
+            view_seconds=chosen.view_seconds or None,
         )
 
     def _generalist(self) -> Segmenter:

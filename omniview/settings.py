@@ -23,6 +23,7 @@ __all__ = [
     "MaskStyle",
     "Omnimodel",
     "OpenAiSettings",
+    "Precision",
     "Settings",
     "api_key",
     "home",
@@ -32,7 +33,8 @@ __all__ = [
 
 Omnimodel: TypeAlias = Literal["none", "builtin", "gemini", "openai", "sam"]
 MaskStyle: TypeAlias = Literal["png", "polygon", "picture"]
-Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+Device: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt"]
+Precision: TypeAlias = Literal["auto", "fp32", "int8"]
 
 _KEY_VARIABLES = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "openai": ("OPENAI_API_KEY",)}
 _OFFLINE_VARIABLE = "OMNIVIEW_OFFLINE"
@@ -180,7 +182,10 @@ class Settings(_Frozen):
         offline: no socket is opened at all.
         answers: how often a cloud omnimodel is asked for one image.
         views: test-time augmentations of the specialist; 1 is fastest.
+        view_seconds: after the first view only as many more as fit into so many seconds; 0 for no limit.
         device: where local models run; "auto" takes CUDA where it really runs.
+        precision: numbers that specialists compute with on a CPU; "auto" takes int8 where a card has it and
+            the CPU is made for it.
         threads: threads of one inference; 0 leaves one core to the window.
         cache_mb: size limit of the answers kept on disk so that nothing is paid for twice; 0 keeps none.
         gemini: how Gemini is asked.
@@ -194,7 +199,9 @@ class Settings(_Frozen):
     offline: bool = False
     answers: int = Field(default=3, ge=1, le=16)
     views: int = Field(default=8, ge=1, le=8)
+    view_seconds: float = Field(default=0.0, ge=0, le=3600)
     device: Device = "auto"
+    precision: Precision = "auto"
     threads: int = Field(default=0, ge=0, le=256)
     cache_mb: int = Field(default=256, ge=0, le=65536)
     gemini: GeminiSettings = GeminiSettings()

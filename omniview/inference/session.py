@@ -1,7 +1,8 @@
 """An ONNX Runtime session that knows where it really runs.
 
-ONNX Runtime lists CUDA as available without a GPU and falls back to the CPU in silence; only the built
-session's own first provider tells the truth.
+ONNX Runtime lists CUDA and TensorRT as available without a GPU and falls back to the CPU in silence; only the
+built session's own first provider tells the truth. On a GPU the inputs and outputs of a network that always
+gets the same shapes keep their places from run to run (IO binding).
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+import numpy as np
 
 from omniview.core.image import Array
 from omniview.errors import InferenceError, WeightsError
+from omniview.settings import Device
 
-__all__ = ["Session", "open_session"]
+__all__ = ["CPU", "Session", "gpu_may_run", "open_session"]
+
+CPU = "CPUExecutionProvider"
 
 _CUDA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 _ORT_ERRORS_ONLY = 4  # its log goes straight to stderr; what matters is raised or shown as `fallback`
@@ -29,11 +35,14 @@ class Session:
     Attributes:
         provider: the execution provider that runs it.
         fallback: why it is not the one that was asked for, or None.
+        steady: whether runs come in few shapes, and outputs have shapes that follow from those of the inputs.
     """
 
     provider: str
     fallback: str | None
     _session: Any
+    steady: bool = False
+    _bound: dict[tuple[tuple[int, ...], ...], _Bound] = field(default_factory=dict, repr=False)
 
     @property
     def inputs(self) -> dict[str, tuple[int | str | None, ...]]:
@@ -61,7 +70,11 @@ class Session:
             InferenceError: ONNX Runtime refused or failed, or was terminated.
         """
         try:
-            outputs: list[Array] = self._session.run(None, dict(feeds), options)
+            outputs: list[Array]
+            if self.steady and self.provider != CPU:
+                outputs = self._run_bound(feeds, options)
+            else:
+                outputs = self._session.run(None, dict(feeds), options)
         except Exception as error:  # ONNX Runtime's own exceptions share no other ancestor
             if type(error).__module__.startswith("onnxruntime") or isinstance(
                 error, RuntimeError | ValueError
@@ -73,14 +86,54 @@ class Session:
             raise
         return outputs
 
+    def _run_bound(self, feeds: Mapping[str, Array], options: Any) -> list[Array]:
+        shapes = tuple(feed.shape for feed in feeds.values())
+        if shapes not in self._bound:
+            self._bound[shapes] = _Bound(self._session, feeds, "cuda")
+        return self._bound[shapes].run(feeds, options)
 
-def open_session(path: Path, *, device: Literal["auto", "cpu", "cuda"], threads: int) -> Session:
+
+class _Bound:
+    """Places for the inputs and outputs of runs of one shape, kept on the device from run to run.
+
+    Args:
+        session: ONNX Runtime's.
+        feeds: input name to array, of the shapes that all runs will have.
+        device: as ONNX Runtime names it, "cuda" or "cpu".
+    """
+
+    def __init__(self, session: Any, feeds: Mapping[str, Array], device: str) -> None:
+        import onnxruntime as ort
+
+        self._session = session
+        self._places = {
+            name: ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(feed), device, 0)
+            for name, feed in feeds.items()
+        }
+        self._binding = session.io_binding()
+        for name, place in self._places.items():
+            self._binding.bind_ortvalue_input(name, place)
+        for output in session.get_outputs():
+            self._binding.bind_output(output.name, device, 0)
+
+    def run(self, feeds: Mapping[str, Array], options: Any) -> list[Array]:
+        """All outputs for `feeds`, in the session's order."""
+        for name, feed in feeds.items():
+            self._places[name].update_inplace(np.ascontiguousarray(feed))
+        self._session.run_with_iobinding(self._binding, options)
+        outputs: list[Array] = self._binding.copy_outputs_to_cpu()
+        return outputs
+
+
+def open_session(path: Path, *, device: Device, threads: int, steady: bool = False) -> Session:
     """Load an ONNX file where `device` says, or on the CPU with the reason why not there.
 
     Args:
         path: the model.
-        device: "auto" takes CUDA where it runs, silently the CPU where there is no GPU; "cuda" says why not.
+        device: "auto" takes CUDA where it runs, silently the CPU where there is no GPU; "cuda" says why not;
+            "tensorrt" takes TensorRT first, which compiles each network for minutes once, then CUDA.
         threads: CPU threads of one run; 0 leaves one core free.
+        steady: see `Session`.
 
     Raises:
         WeightsError: the file is not a model that this ONNX Runtime can load.
@@ -94,11 +147,8 @@ def open_session(path: Path, *, device: Literal["auto", "cpu", "cuda"], threads:
     options.log_severity_level = _ORT_ERRORS_ONLY
     options.intra_op_num_threads = threads or max(1, (os.cpu_count() or 2) - 1)
     options.inter_op_num_threads = 1
-    wanted: list[Any] = ["CPUExecutionProvider"]
-    fallback = None if device != "cuda" else _why_no_cuda(ort)
-    if device != "cpu" and _why_no_cuda(ort) is None:
-        # searching all algorithms at each new shape costs seconds
-        wanted.insert(0, ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}))
+    wanted = _providers(device, ort)
+    fallback = None if device in ("auto", "cpu") else _why_no_cuda(ort)
     try:
         session = ort.InferenceSession(str(path), options, providers=wanted)
     except Exception as error:
@@ -109,9 +159,32 @@ def open_session(path: Path, *, device: Literal["auto", "cpu", "cuda"], threads:
             ) from error
         raise
     provider = session.get_providers()[0]
-    if len(wanted) == 2 and provider == "CPUExecutionProvider":
+    if len(wanted) > 1 and provider == CPU:
         fallback = "CUDA was found but did not start: see `omniview doctor` for CUDA and cuDNN"
-    return Session(provider, fallback, session)
+    elif device == "tensorrt" and provider == "CUDAExecutionProvider":
+        fallback = "TensorRT is not installed or did not start"
+    return Session(provider, fallback, session, steady)
+
+
+def gpu_may_run(device: Device) -> bool:
+    """Whether a session for `device` would try a GPU at all; whether that starts, only the session knows."""
+    import onnxruntime as ort
+
+    return device != "cpu" and _why_no_cuda(ort) is None
+
+
+def _providers(device: Device, ort: Any) -> list[Any]:
+    """What ONNX Runtime is to try, best first."""
+    if device == "cpu" or _why_no_cuda(ort) is not None:
+        return [CPU]
+    # searching all algorithms at each new shape costs seconds
+    wanted: list[Any] = [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}), CPU]
+    if device == "tensorrt" and "TensorrtExecutionProvider" in ort.get_available_providers():
+        from omniview.settings import home
+
+        cached = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(home() / "tensorrt")}
+        wanted.insert(0, ("TensorrtExecutionProvider", cached))
+    return wanted
 
 
 def _why_no_cuda(ort: Any) -> str | None:

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from omniview.inference.tensors import to_nchw
 from omniview.inference.weights import verified
 from omniview.inference.worker import InferenceThread, Ticket
 from omniview.omnimodel.close_look import close_window, obeyed, within
+from omniview.settings import Device
 
 __all__ = ["BuiltinGeneralist", "Guidance"]
 
@@ -58,7 +59,7 @@ class BuiltinGeneralist:
     Args:
         card: its model card.
         thread: the inference thread, shared by all local models.
-        device: "auto", "cpu" or "cuda".
+        device: where to run it, as `open_session` has it.
         threads: CPU threads of one run; 0 leaves one core free.
     """
 
@@ -70,7 +71,7 @@ class BuiltinGeneralist:
         card: GeneralistCard,
         thread: InferenceThread,
         *,
-        device: Literal["auto", "cpu", "cuda"] = "auto",
+        device: Device = "auto",
         threads: int = 0,
     ) -> None:
         if card.input.geometry not in _PLACED:

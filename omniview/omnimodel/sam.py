@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Literal
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from omniview.inference.worker import InferenceThread, Ticket
 from omniview.omnimodel.sam_feeds import cast, image_feed, place, prompt_feeds, restore
 from omniview.omnimodel.sam_prompts import objects_of
 from omniview.omnimodel.sam_signature import Signature, recognise
+from omniview.settings import Device
 
 __all__ = ["SamSegmenter"]
 
@@ -58,7 +58,7 @@ class SamSegmenter:
     Args:
         card: its card.
         thread: the inference thread, shared by all local models.
-        device: "auto", "cpu" or "cuda".
+        device: where to run it, as `open_session` has it.
         threads: CPU threads of one run; 0 leaves one core free.
     """
 
@@ -70,7 +70,7 @@ class SamSegmenter:
         card: SamCard,
         thread: InferenceThread,
         *,
-        device: Literal["auto", "cpu", "cuda"] = "auto",
+        device: Device = "auto",
         threads: int = 0,
     ) -> None:
         self.card = card

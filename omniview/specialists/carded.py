@@ -38,6 +38,11 @@ class Network(Protocol):
         ...
 
     @property
+    def variant(self) -> tuple[str, str] | None:
+        """(what is special, SHA-256) of the weights that run, where they are not the card's own."""
+        ...
+
+    @property
     def batch(self) -> int:
         """The most inputs of one run."""
         ...
@@ -59,17 +64,26 @@ class CardedSpecialist:
         thread: the inference thread, shared by all local models.
         load: loads the network; called in that thread.
         views: how many of the card's test-time augmentations to average, from the first.
+        view_seconds: how long all of them together may take; the first is always looked through. None: any
+            time.
     """
 
     role: Role = "specialist"
 
     def __init__(
-        self, card: SpecialistCard, thread: InferenceThread, load: Callable[[], Network], *, views: int
+        self,
+        card: SpecialistCard,
+        thread: InferenceThread,
+        load: Callable[[], Network],
+        *,
+        views: int,
+        view_seconds: float | None = None,
     ) -> None:
         self.card = card
         self._thread = thread
         self._load = load
         self._views = tuple(View.parse(name) for name in card.views.names[:views])
+        self._view_seconds = view_seconds
         self._network: Network | None = None
 
     @property
@@ -112,23 +126,27 @@ class CardedSpecialist:
             spread=seen.spread,
             quality=None
             if quality is None
-            else quality.judge(seen.mean, seen.spread if len(views) > 1 else None, novelty),
+            else quality.judge(seen.mean, seen.spread if seen.samples > 1 else None, novelty),
             novelty=novelty,
             seconds=perf_counter() - start,
             provenance=Provenance(
                 provider=network.provider,
                 fallback=network.fallback,
-                weights_sha256=self.card.sha256,
+                weights_sha256=self.card.sha256 if network.variant is None else network.variant[1],
+                variant=None if network.variant is None else network.variant[0],
+                variant_of=None if network.variant is None else self.card.sha256,
                 model_id=self.name,
                 model_version=self.card.version,
-                views=len(views),
-                notes=self._notes(len(views), novelty),
+                views=seen.samples,
+                notes=self._notes(len(views), seen.samples, novelty),
             ),
         )
 
-    def _notes(self, views: int, novelty: float | None) -> tuple[str, ...]:
+    def _notes(self, affordable: int, views: int, novelty: float | None) -> tuple[str, ...]:
         notes = []
-        if views < len(self._views):
+        if views < affordable:
+            notes.append(f"{self._view_seconds:g} s for views: {views} of {len(self._views)} views")
+        elif views < len(self._views):
             notes.append(f"a large image: {views} of {len(self._views)} views")
         if novelty is not None and novelty > 1.0:
             notes.append(f"unlike what {self.name} was trained on ({novelty:.1f} times the limit)")
@@ -165,4 +183,4 @@ class CardedSpecialist:
                 strange.extend(outputs[1:])
             return np.concatenate(parts)
 
-        return view_maps(prepared.inputs, views, run)
+        return view_maps(prepared.inputs, views, run, seconds=self._view_seconds)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TypeAlias
 
 import numpy as np
@@ -35,11 +36,13 @@ class Averaged:
 
     Attributes:
         mean: (K,Y,X) float32 in [0,1].
-        spread: (K,Y,X) float32 in [0,1], population standard deviation.
+        spread: (K,Y,X) float32 in [0,1], population standard deviation; zero of one sample.
+        samples: how many there were.
     """
 
     mean: FloatArray
     spread: FloatArray
+    samples: int
 
 
 def affordable(views: tuple[View, ...], inputs: int) -> tuple[View, ...]:
@@ -47,15 +50,32 @@ def affordable(views: tuple[View, ...], inputs: int) -> tuple[View, ...]:
     return views[: max(1, MOST_INPUTS // inputs)]
 
 
-def view_maps(inputs: UInt8Array, views: tuple[View, ...], run: Run) -> Iterator[FloatArray]:
-    """Probabilities (N,K,h,w) of (N,h,w,3) through each view in turn, already turned back."""
-    if len(inputs) == 1 and inputs.shape[1] == inputs.shape[2]:
+def view_maps(
+    inputs: UInt8Array, views: tuple[View, ...], run: Run, *, seconds: float | None = None
+) -> Iterator[FloatArray]:
+    """Probabilities (N,K,h,w) of (N,h,w,3) through each view in turn, already turned back.
+
+    Args:
+        inputs: what the network sees of the image.
+        views: at least one.
+        run: the network.
+        seconds: no more views are begun than should be done within these, if each takes as long as the first;
+            the first is always done. None: all.
+    """
+    rest = views
+    if seconds is not None:
+        start = perf_counter()
+        first = views[0].inverse(run(views[0].apply(inputs)))
+        lasted = perf_counter() - start
+        yield first
+        rest = views[1 : max(1, int(seconds / max(lasted, 1e-9)))]
+    if len(inputs) == 1 and inputs.shape[1] == inputs.shape[2] and rest:
         # one square input: all views in one run
-        maps = run(np.concatenate([view.apply(inputs) for view in views]))
-        for index, view in enumerate(views):
+        maps = run(np.concatenate([view.apply(inputs) for view in rest]))
+        for index, view in enumerate(rest):
             yield view.inverse(maps[index : index + 1])
         return
-    for view in views:
+    for view in rest:
         yield view.inverse(run(view.apply(inputs)))
 
 
@@ -68,19 +88,24 @@ def average(samples: Iterable[FloatArray], prepared: Prepared) -> Averaged:
     count = 0
     for maps in samples:
         count += 1
-        if total is None or squares is None:
-            total, squares = maps.copy(), maps * maps
+        if total is None:
+            total = maps
+        elif squares is None:
+            squares = total * total + maps * maps
+            total = total + maps
         else:
             total += maps
             squares += maps * maps
     assert total is not None
-    assert squares is not None
+    if squares is None:
+        mean = prepared.restore(total)
+        return Averaged(mean, np.zeros_like(mean), count)
     n = np.float32(count)
     total /= n
     squares /= n
-    spread = np.sqrt(np.maximum(squares - total * total, 0, dtype=np.float32))
-    mean, spread = prepared.restore(total), prepared.restore(spread)
-    return Averaged(np.clip(mean, 0, 1), np.clip(spread, 0, 1))
+    squares -= total * total
+    spread = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+    return Averaged(prepared.restore(total), prepared.restore(spread), count)
 
 
 def probability(raw: Array, output: OutputSpec, name: str) -> FloatArray:

@@ -219,10 +219,24 @@ PAGES = (
                 lambda: _Number(1, 8),
             ),
             Row(
+                "view_seconds",
+                "Time for views",
+                "After the first view only as many more as fit; rows of a batch then depend on the machine.",
+                lambda: _Number(0, 3600, digits=1, suffix=" s", special="No limit"),
+            ),
+            Row(
                 "device",
                 "Local models run on",
                 "Automatic takes CUDA where it really runs.",
-                lambda: _Choice(("auto", "Automatic"), ("cpu", "CPU"), ("cuda", "CUDA")),
+                lambda: _Choice(
+                    ("auto", "Automatic"), ("cpu", "CPU"), ("cuda", "CUDA"), ("tensorrt", "TensorRT")
+                ),
+            ),
+            Row(
+                "precision",
+                "Precision on a CPU",
+                "Automatic takes 8 bits where a specialist has them, and the processor is made for them.",
+                lambda: _Choice(("auto", "Automatic"), ("fp32", "32 bits"), ("int8", "8 bits")),
             ),
             Row(
                 "threads", "CPU threads", "Of one inference.", lambda: _Number(0, 256, special="All but one")
