@@ -63,8 +63,13 @@ def resize_maps(maps: FloatArray, size: tuple[int, int]) -> FloatArray:
     if maps.shape[1:] == size:
         return maps
     out = np.empty((len(maps), *size), np.float32)
+    (h, w), (Y, X) = size, maps.shape[1:]
     for source, target in zip(maps, out, strict=True):
-        np.clip(resize(source, size), source.min(), source.max(), out=target)
+        if h >= Y and w >= X:  # written in place: new memory costs more than the arithmetic
+            cv2.resize(np.ascontiguousarray(source), (w, h), dst=target, interpolation=cv2.INTER_LINEAR)
+        else:
+            target[:] = resize(source, size)
+        np.clip(target, source.min(), source.max(), out=target)
     return out
 
 
@@ -176,11 +181,11 @@ class View:
         return cls(name, tuple(_step(part.strip()) for part in name.split("+")))
 
     def apply(self, batch: Array) -> Array:
-        """Look at (..., h, w, C) through this view; contiguous, same dtype."""
+        """Look at (..., h, w, C) through this view; contiguous, same dtype, perhaps `batch` itself."""
         if batch.ndim < 3:
             raise ValueError(f"batch must be (...,h,w,C), got {batch.shape}")
         flat = batch.reshape(-1, *batch.shape[-3:])
-        for step in self.steps:
+        for step in self._moves:
             flat = np.stack([_seen(step, picture) for picture in flat])
         return np.ascontiguousarray(flat.reshape(*batch.shape[:-3], *flat.shape[1:]))
 
@@ -192,9 +197,14 @@ class View:
         if maps.ndim < 2:
             raise ValueError(f"maps must be (...,h,w), got {maps.shape}")
         flat = maps.reshape(-1, *maps.shape[-2:])
-        for step in reversed(self.steps):
+        for step in reversed(self._moves):
             flat = np.stack([_unseen(step, picture) for picture in flat])
         return np.ascontiguousarray(flat.reshape(*maps.shape[:-2], *flat.shape[1:]))
+
+    @property
+    def _moves(self) -> tuple[str | float, ...]:
+        """The steps that change anything."""
+        return tuple(step for step in self.steps if step != "identity")
 
 
 def _step(part: str) -> str | float:

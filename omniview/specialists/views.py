@@ -6,7 +6,7 @@ network's dropout: their mean is the answer, what they contradict each other in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeAlias
@@ -15,13 +15,13 @@ import numpy as np
 
 from omniview.core.geometry import View
 from omniview.core.image import Array, FloatArray, UInt8Array
-from omniview.core.uncertainty import temper
+from omniview.core.uncertainty import quick_entropy, temper
 from omniview.errors import InferenceError
 from omniview.inference.card import OutputSpec
 from omniview.inference.outputs import logits_of
 from omniview.inference.tensors import Prepared
 
-__all__ = ["MOST_INPUTS", "Averaged", "Run", "affordable", "average", "probability", "view_maps"]
+__all__ = ["MOST_INPUTS", "Averaged", "Run", "affordable", "average", "joined", "probability", "view_maps"]
 
 MOST_INPUTS = 96
 """Network inputs for one image, views times tiles: a huge image is seen through fewer views, and says so."""
@@ -37,11 +37,13 @@ class Averaged:
     Attributes:
         mean: (K,Y,X) float32 in [0,1].
         spread: (K,Y,X) float32 in [0,1], population standard deviation; zero of one sample.
+        mutual_information: (K,Y,X) float32 in [0,1], bits, within 4e-4; None of one sample.
         samples: how many there were.
     """
 
     mean: FloatArray
     spread: FloatArray
+    mutual_information: FloatArray | None
     samples: int
 
 
@@ -71,7 +73,7 @@ def view_maps(
         rest = views[1 : max(1, int(seconds / max(lasted, 1e-9)))]
     if len(inputs) == 1 and inputs.shape[1] == inputs.shape[2] and rest:
         # one square input: all views in one run
-        maps = run(np.concatenate([view.apply(inputs) for view in rest]))
+        maps = run(joined([view.apply(inputs) for view in rest]))
         for index, view in enumerate(rest):
             yield view.inverse(maps[index : index + 1])
         return
@@ -79,33 +81,48 @@ def view_maps(
         yield view.inverse(run(view.apply(inputs)))
 
 
+def joined(parts: Sequence[Array]) -> Array:
+    """The parts along their first axis; of one part, that part itself."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
 def average(samples: Iterable[FloatArray], prepared: Prepared) -> Averaged:
-    """Mean and spread over at least one sample of the same inputs, each (N,K,h,w) float32 in [0,1].
+    """Mean, spread and mutual information over at least one sample of the same inputs.
 
     Samples are taken one at a time, so that memory does not grow with their number.
+
+    Args:
+        samples: each (N,K,h,w) float32 in [0,1].
+        prepared: the image that they are of.
     """
-    total = squares = None
+    total = squares = doubt = None
     count = 0
     for maps in samples:
         count += 1
         if total is None:
             total = maps
-        elif squares is None:
+        elif squares is None or doubt is None:
             squares = total * total + maps * maps
+            doubt = quick_entropy(total) + quick_entropy(maps)
             total = total + maps
         else:
             total += maps
             squares += maps * maps
+            doubt += quick_entropy(maps)
     assert total is not None
-    if squares is None:
+    if squares is None or doubt is None:
         mean = prepared.restore(total)
-        return Averaged(mean, np.zeros_like(mean), count)
+        return Averaged(mean, np.zeros_like(mean), None, count)
     n = np.float32(count)
     total /= n
     squares /= n
     squares -= total * total
     spread = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
-    return Averaged(prepared.restore(total), prepared.restore(spread), count)
+    information = quick_entropy(total)
+    doubt /= n
+    information -= doubt
+    np.maximum(information, 0, out=information)  # the table may leave it a little below
+    return Averaged(prepared.restore(total), prepared.restore(spread), prepared.restore(information), count)
 
 
 def probability(raw: Array, output: OutputSpec, name: str) -> FloatArray:
