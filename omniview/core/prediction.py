@@ -106,6 +106,8 @@ class Prediction:
         provenance: what really ran.
         novelty: how unlike the model's training the image is: beyond 1 the model is out of its depth, None
             where nobody looked.
+        mutual_information: (K,Y,X) float32 in [0,1], bits: how far views, or draws of a network's dropout,
+            contradict each other (see `core.uncertainty`); None of one of them, or where nobody looked.
     """
 
     model: str
@@ -116,15 +118,18 @@ class Prediction:
     seconds: float = 0.0
     provenance: Provenance = field(default_factory=Provenance)
     novelty: float | None = None
+    mutual_information: FloatArray | None = None
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
             raise ValueError(f"Prediction.role must be one of {ROLES}, got {self.role!r}")
         check_probability("Prediction.probability", self.probability)
         object.__setattr__(self, "probability", read_only(self.probability))
-        if self.spread is not None:
-            check_probability("Prediction.spread", self.spread, self.probability.shape)
-            object.__setattr__(self, "spread", read_only(self.spread))
+        for name in ("spread", "mutual_information"):
+            values = getattr(self, name)
+            if values is not None:
+                check_probability(f"Prediction.{name}", values, self.probability.shape)
+                object.__setattr__(self, name, read_only(values))
 
     @property
     def mask(self) -> BoolArray:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
-from omniview.core.image import Array, FloatArray
+from omniview.core.image import Array, FloatArray, read_only
 
-__all__ = ["entropy", "mean_and_spread", "mutual_information", "temper"]
+__all__ = ["entropy", "mean_and_spread", "mutual_information", "quick_entropy", "temper"]
 
 TINY = np.float32(np.finfo(np.float32).tiny)
 STEEPEST = np.float32(87.0)  # exp() of more than 88 overflows float32
@@ -36,6 +37,26 @@ def entropy(probability: FloatArray) -> FloatArray:
     return np.minimum(total, np.float32(1.0), out=total)
 
 
+@lru_cache(maxsize=1)
+def _table() -> FloatArray:
+    """Entropy of 65536 probabilities from 0 to 1; a quarter of a megabyte, so that it stays in the cache."""
+    return read_only(entropy(np.linspace(0.0, 1.0, 1 << 16, dtype=np.float32)))
+
+
+def quick_entropy(probability: FloatArray) -> FloatArray:
+    """`entropy` from a table, a few times as fast: what every view of every image can afford.
+
+    Args:
+        probability: any shape, float32 in [0,1].
+
+    Returns:
+        The same shape, float32 in [0,1]; within 2e-4 bits of `entropy`, exact at 0, 0.5 and 1 to 1e-6.
+    """
+    places = probability * np.float32((1 << 16) - 1)
+    places += np.float32(0.5)
+    return _table().take(places.astype(np.uint16))
+
+
 def mean_and_spread(samples: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation over views or answers.
 
@@ -60,8 +81,8 @@ def mean_and_spread(samples: FloatArray) -> tuple[FloatArray, FloatArray]:
 def mutual_information(samples: FloatArray) -> FloatArray:
     """The part of the entropy that comes from the samples contradicting each other, in bits.
 
-    Entropy of the mean less mean of the entropies (Houlsby et al. 2011, "BALD"): high where each view is
-    sure of something else, low where all are unsure alike.
+    Entropy of the mean less mean of the entropies (Houlsby et al. 2011, "BALD"; of dropout's draws, Smith
+    and Gal 2018): high where each view is sure of something else, low where all are unsure alike.
 
     Args:
         samples: (V,...) float32 in [0,1], V at least 1.

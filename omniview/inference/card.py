@@ -21,6 +21,7 @@ from omniview.core.prediction import Quality
 from omniview.core.quality import QualityTable
 from omniview.core.quality_head import QualityHead, judge
 from omniview.errors import CardError
+from omniview.inference.network_spec import DropoutSpec, NetworkSpec, check_torch
 from omniview.inference.sam_card import SamCard
 
 __all__ = [
@@ -218,13 +219,15 @@ class SpecialistCard(_CardFields):
         task: the task's name.
         modality: what kind of image it was trained on.
         labels: K label names, in the order of the output's channels.
-        weights: file name of the ONNX model, beside the card.
+        weights: file name of the network, beside the card: `.onnx`, or `.pt2` or `.safetensors` for PyTorch.
         sha256: of that file, lower-case hex.
         output: what the numbers mean.
         quality: from soft-Dice confidence, or a head's score, to predicted Dice; None if not calibrated.
         novelty: for networks whose second output says how unlike the training a picture is: the `limit`
             beyond which the card promises nothing; None: the network has no such output.
         int8: the same network in eight bits, or None.
+        network: what PyTorch has to know of its weights.
+        dropout: whether it is left on, for PyTorch.
     """
 
     kind: Literal["specialist"]
@@ -237,6 +240,13 @@ class SpecialistCard(_CardFields):
     quality: _Quality | None = None
     novelty: _Novelty | None = None
     int8: Int8Spec | None = None
+    network: NetworkSpec = NetworkSpec()
+    dropout: DropoutSpec = DropoutSpec()
+
+    @model_validator(mode="after")
+    def _runnable(self) -> Self:
+        check_torch(self.weights, self.network, self.dropout, int8=self.int8 is not None)
+        return self
 
     def files(self) -> tuple[tuple[str, str], ...]:
         """(file name, SHA-256) of the weights, and of those in eight bits if there are any."""

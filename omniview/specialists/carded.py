@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from time import perf_counter
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from omniview.errors import InferenceError
 from omniview.inference.card import SpecialistCard
 from omniview.inference.tensors import Prepared, prepare, to_nchw
 from omniview.inference.worker import InferenceThread, Ticket
-from omniview.specialists.views import affordable, average, probability, view_maps
+from omniview.specialists.views import affordable, average, joined, probability, view_maps
 
 __all__ = ["BATCH", "CardedSpecialist", "Network"]
 
@@ -47,8 +48,18 @@ class Network(Protocol):
         """The most inputs of one run."""
         ...
 
-    def run(self, inputs: FloatArray, ticket: Ticket) -> Sequence[Array]:
+    @property
+    def draws(self) -> int:
+        """How many answers the same input is worth; 1 unless something is left to chance."""
+        ...
+
+    def run(self, inputs: FloatArray, ticket: Ticket, draw: int = 0) -> Sequence[Array]:
         """(N,C,h,w) float32 to all of its outputs, maps (N,K,h,w) first.
+
+        Args:
+            inputs: at most `batch` of them.
+            ticket: of the work that this is part of.
+            draw: which of an image's runs this is: it seeds what is left to chance.
 
         Raises:
             InferenceError: it failed.
@@ -108,7 +119,7 @@ class CardedSpecialist:
         network = self._open()
         ticket.check()
         prepared = prepare(image.rgb8(), self.card.input)
-        views = affordable(self._views, len(prepared.inputs))
+        views = affordable(self._views, len(prepared.inputs) * network.draws)
         strange: list[FloatArray] = []
         seen = average(self._samples(prepared, views, network, ticket, strange), prepared)
         novelty = self._novelty(strange, len(prepared.inputs))
@@ -124,6 +135,7 @@ class CardedSpecialist:
             role=self.role,
             probability=seen.mean,
             spread=seen.spread,
+            mutual_information=seen.mutual_information,
             quality=None
             if quality is None
             else quality.judge(seen.mean, seen.spread if seen.samples > 1 else None, novelty),
@@ -137,17 +149,19 @@ class CardedSpecialist:
                 variant_of=None if network.variant is None else self.card.sha256,
                 model_id=self.name,
                 model_version=self.card.version,
-                views=seen.samples,
-                notes=self._notes(len(views), seen.samples, novelty),
+                views=seen.samples // network.draws,
+                notes=self._notes(len(views), seen.samples // network.draws, network.draws, novelty),
             ),
         )
 
-    def _notes(self, affordable: int, views: int, novelty: float | None) -> tuple[str, ...]:
+    def _notes(self, affordable: int, views: int, draws: int, novelty: float | None) -> tuple[str, ...]:
         notes = []
         if views < affordable:
             notes.append(f"{self._view_seconds:g} s for views: {views} of {len(self._views)} views")
         elif views < len(self._views):
             notes.append(f"a large image: {views} of {len(self._views)} views")
+        if draws > 1:
+            notes.append(f"dropout was left on: {draws} draws for each view")
         if novelty is not None and novelty > 1.0:
             notes.append(f"unlike what {self.name} was trained on ({novelty:.1f} times the limit)")
         return tuple(notes)
@@ -171,16 +185,23 @@ class CardedSpecialist:
         ticket: Ticket,
         strange: list[FloatArray],
     ) -> Iterator[FloatArray]:
-        """Probabilities (N,K,h,w) of the image's inputs, once for each view; `strange` gets their novelty."""
+        """Probabilities (N,K,h,w) of the inputs for each draw and view; `strange` gets their novelty."""
+        draws = count()
 
         def run(pixels: UInt8Array) -> FloatArray:
             parts = []
             for start in range(0, len(pixels), network.batch):
                 ticket.check()
                 inputs = to_nchw(pixels[start : start + network.batch], prepared.spec)
-                outputs = network.run(inputs, ticket)
+                outputs = network.run(inputs, ticket, next(draws))
                 parts.append(probability(outputs[0], self.card.output, self.name))
                 strange.extend(outputs[1:])
-            return np.concatenate(parts)
+            return joined(parts)
 
-        return view_maps(prepared.inputs, views, run, seconds=self._view_seconds)
+        seconds = None if self._view_seconds is None else self._view_seconds / network.draws
+        looked = 0
+        for maps in view_maps(prepared.inputs, views, run, seconds=seconds):
+            looked += 1
+            yield maps
+        for _ in range(1, network.draws):
+            yield from view_maps(prepared.inputs, views[:looked], run)

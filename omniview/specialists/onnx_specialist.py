@@ -79,7 +79,11 @@ class _OnnxNetwork:
     def fallback(self) -> str | None:
         return "; ".join(filter(None, (self.session.fallback, self.weights.why))) or None
 
-    def run(self, inputs: FloatArray, ticket: Ticket) -> list[Array]:
+    @property
+    def draws(self) -> int:
+        return 1
+
+    def run(self, inputs: FloatArray, ticket: Ticket, draw: int = 0) -> list[Array]:
         missing = self.batch - len(inputs) if self.fixed else 0
         if missing == 0:
             return ticket.run(self.session, {self.image: inputs})
