@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from omniview.core.image import Array
 from omniview.errors import InferenceError, WeightsError
+from omniview.inference.binding import Bound
 from omniview.settings import Device
 
 __all__ = ["CPU", "Session", "gpu_may_run", "open_session"]
@@ -42,7 +41,7 @@ class Session:
     fallback: str | None
     _session: Any
     steady: bool = False
-    _bound: dict[tuple[tuple[int, ...], ...], _Bound] = field(default_factory=dict, repr=False)
+    _bound: dict[tuple[tuple[int, ...], ...], Bound] = field(default_factory=dict, repr=False)
 
     @property
     def inputs(self) -> dict[str, tuple[int | str | None, ...]]:
@@ -89,40 +88,8 @@ class Session:
     def _run_bound(self, feeds: Mapping[str, Array], options: Any) -> list[Array]:
         shapes = tuple(feed.shape for feed in feeds.values())
         if shapes not in self._bound:
-            self._bound[shapes] = _Bound(self._session, feeds, "cuda")
+            self._bound[shapes] = Bound(self._session, feeds, "cuda")
         return self._bound[shapes].run(feeds, options)
-
-
-class _Bound:
-    """Places for the inputs and outputs of runs of one shape, kept on the device from run to run.
-
-    Args:
-        session: ONNX Runtime's.
-        feeds: input name to array, of the shapes that all runs will have.
-        device: as ONNX Runtime names it, "cuda" or "cpu".
-    """
-
-    def __init__(self, session: Any, feeds: Mapping[str, Array], device: str) -> None:
-        import onnxruntime as ort
-
-        self._session = session
-        self._places = {
-            name: ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(feed), device, 0)
-            for name, feed in feeds.items()
-        }
-        self._binding = session.io_binding()
-        for name, place in self._places.items():
-            self._binding.bind_ortvalue_input(name, place)
-        for output in session.get_outputs():
-            self._binding.bind_output(output.name, device, 0)
-
-    def run(self, feeds: Mapping[str, Array], options: Any) -> list[Array]:
-        """All outputs for `feeds`, in the session's order."""
-        for name, feed in feeds.items():
-            self._places[name].update_inplace(np.ascontiguousarray(feed))
-        self._session.run_with_iobinding(self._binding, options)
-        outputs: list[Array] = self._binding.copy_outputs_to_cpu()
-        return outputs
 
 
 def open_session(path: Path, *, device: Device, threads: int, steady: bool = False) -> Session:
