@@ -28,8 +28,9 @@ class Bound:
         import onnxruntime as ort
 
         self._session = session
+        # of copies: where the device shares the CPU's memory, a place is the very array that it is made from
         self._places = {
-            name: ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(feed), device, 0)
+            name: ort.OrtValue.ortvalue_from_numpy(np.array(feed, order="C"), device, 0)
             for name, feed in feeds.items()
         }
         self._binding = session.io_binding()
@@ -43,5 +44,5 @@ class Bound:
         for name, feed in feeds.items():
             self._places[name].update_inplace(np.ascontiguousarray(feed))
         self._session.run_with_iobinding(self._binding, options)
-        # copied once more: where the device shares the CPU's memory they are the kept places themselves
+        # copied for the same reason
         return [np.array(output) for output in self._binding.copy_outputs_to_cpu()]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from omniview.errors import CardError
 from omniview.inference.card import SpecialistCard, read_card
 from omniview.inference.cpu import dot_products
 from omniview.inference.variants import chosen_weights
@@ -22,7 +24,7 @@ INT8 = {
 }
 
 
-def _card(folder: Path, **changes: object) -> SpecialistCard:
+def _card(folder: Path, **changes: Any) -> SpecialistCard:
     card = read_card(write_specialist(folder, **changes))
     assert isinstance(card, SpecialistCard)
     return card
@@ -47,7 +49,5 @@ def test_a_wish_for_eight_bits_that_cannot_be_had_is_answered(tmp_path: Path) ->
 
 def test_a_variant_that_loses_more_is_no_variant(tmp_path: Path) -> None:
     """A card that names one is refused, with the field's name."""
-    from omniview.errors import CardError
-
     with pytest.raises(CardError, match=r"int8\.dice_change"):
         _card(tmp_path, int8={**INT8, "dice_change": -0.006})
