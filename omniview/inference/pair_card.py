@@ -46,7 +46,7 @@ class _Fusion(_Frozen):
 class _Quality(_Frozen):
     mean: tuple[float, ...]
     dice: tuple[float, ...]
-    half_width: float
+    half_width: float | tuple[float, ...]
 
 
 class _Margin(_Frozen):

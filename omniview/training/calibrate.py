@@ -34,6 +34,8 @@ THRESHOLDS = tuple(float(t) for t in np.round(np.arange(0.15, 0.86, 0.05), 2))
 COVERAGE = 0.9
 BAND_SHARE = 0.03
 PIXELS_PER_IMAGE = 4000
+SMALLEST_ERROR = 0.01
+"""Of predicted Dice: no interval is narrower than its conformal multiple of this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +108,9 @@ def see(
     for name in views:
         view = View.parse(name)
         inputs = view.apply(prepared.inputs)
-        raw = np.concatenate([network(to_nchw(inputs[i : i + 4], prepared.spec)) for i in range(0, len(inputs), 4)])
+        raw = np.concatenate(
+            [network(to_nchw(inputs[i : i + 4], prepared.spec)) for i in range(0, len(inputs), 4)]
+        )
         maps.append(view.inverse(raw).astype(np.float16))
     inside = field_of_view(example.image) if fundus else None
     return Seen(example.name, np.stack(maps), prepared, example.mask > 127, inside)
@@ -201,6 +205,53 @@ def half_width(confidence: NDArray[np.float64], scores: NDArray[np.float64], fol
         residuals[fold == k] = np.abs(scores[fold == k] - np.interp(confidence[fold == k], knots, values))
     rank = min(n, math.ceil((n + 1) * COVERAGE))
     return round(float(np.sort(residuals)[rank - 1]), 4)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """What a score is worth: Dice at knots and half widths of its 90 % interval there.
+
+    ``residuals (n,)``: ``|Dice - predicted|`` of each case, predicted without its own fold.
+    """
+
+    knots: tuple[float, ...]
+    dice: tuple[float, ...]
+    half_widths: tuple[float, ...]
+    residuals: NDArray[np.float64]
+
+
+def conformal_curve(
+    score: NDArray[np.float64],
+    dice: NDArray[np.float64],
+    fold: NDArray[np.intp],
+    counted: Bools | None = None,
+) -> Curve:
+    """Curve of Dice on a score, with an interval as wide as errors usually are at that score.
+
+    Normalised conformal prediction (Lei et al. 2018): residuals of unfitted folds, relative to their mean of
+    the fifth of the cases that are nearest in score; their 90 % quantile widens or narrows those means.
+
+    Args:
+        score: (n,) any number that rises with Dice.
+        dice: (n,) in [0,1].
+        fold: (n,) cases of one fold are judged by the others.
+        counted: (n,) which residuals the promise is about; None: all.
+    """
+    knots, values = quality_curve(score, dice, bins=10)
+    residuals = np.empty(len(dice))
+    for k in np.unique(fold):
+        x, y = quality_curve(score[fold != k], dice[fold != k], bins=10)
+        residuals[fold == k] = np.abs(dice[fold == k] - np.interp(score[fold == k], x, y))
+    near = max(5, len(residuals) // 5)
+    closest = (np.argsort(np.abs(score - knot), kind="stable")[:near] for knot in knots)
+    usual = np.array([max(SMALLEST_ERROR, float(residuals[rows].mean())) for rows in closest])
+    relative = np.sort(
+        (residuals / np.interp(score, knots, usual))[slice(None) if counted is None else counted]
+    )
+    rank = math.ceil((len(relative) + 1) * COVERAGE)
+    factor = float(relative[rank - 1]) if rank <= len(relative) else math.inf
+    widths = tuple(round(float(min(1.0, factor * u)), 4) for u in usual)
+    return Curve(knots, values, widths, residuals)
 
 
 def _best_threshold(cases: Sequence[Seen], temperature: float) -> float:

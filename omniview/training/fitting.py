@@ -25,7 +25,7 @@ from omniview.core.prediction import Prediction
 from omniview.core.quality import QualityTable
 from omniview.core.trust import SAFE_DEFAULT, Calibration, Margin
 from omniview.inference.pair_card import PairCard
-from omniview.training.calibrate import half_width, quality_curve
+from omniview.training.calibrate import conformal_curve
 
 __all__ = ["ALPHA", "FEWEST", "Fit", "Gain", "Observed", "card_of", "fit", "observe"]
 
@@ -187,11 +187,11 @@ def fit(cases: Sequence[Observed], *, alpha: float = ALPHA, groups: Sequence[str
     every = np.ones(len(cases), np.bool_)
     chosen = _trust(table, every) if better else _cautious(table, every)
     mixed, final = table.mixed(chosen), table.fused(chosen)
-    knots, values = quality_curve(mixed, final)
+    curve = conformal_curve(mixed, final, fold)
     weights = table.trust(chosen)
     fitted = replace(
         chosen,
-        quality=QualityTable(knots, values, half_width(mixed, final)),
+        quality=QualityTable(curve.knots, curve.dice, curve.half_widths),
         margin=_margin(cases, weights, alpha),
         margin_specialist=_margin(cases, np.zeros(len(cases)), alpha),
         margin_omnimodel=_margin(cases, np.ones(len(cases)), alpha),

@@ -22,11 +22,10 @@ from omniview.core.image import BoolArray, Doubles
 from omniview.core.quality import QualityTable
 from omniview.core.quality_head import SIGNS, QualityHead
 from omniview.training.artefacts import afflict
-from omniview.training.calibrate import COVERAGE, quality_curve
+from omniview.training.calibrate import conformal_curve
 
 FOLDS = 10
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-SMALLEST_ERROR = 0.01
 FEWEST = 10
 END = 0.02
 """Dice is taken to lie within (END, 1 - END) before its log-odds are."""
@@ -76,19 +75,12 @@ def fit_quality(cases: Sequence[Judged]) -> FittedQuality | None:
     weight = np.where(own, 1.0, own.sum() / max(1, (~own).sum()))
     penalty = min(PENALTIES, key=lambda p: _error(seen, scores, weight, own, fold, p))
     held_out = _held_out(seen, scores, weight, fold, penalty)
-    knots, values = quality_curve(held_out, scores, bins=10)
-    residuals = np.empty(len(scores))
-    for k in np.unique(fold):
-        x, y = quality_curve(held_out[fold != k], scores[fold != k], bins=10)
-        residuals[fold == k] = np.abs(scores[fold == k] - np.interp(held_out[fold == k], x, y))
-    usual = _usual(knots, held_out, residuals)
-    relative = residuals / np.interp(held_out, knots, usual)
-    factor = _quantile(relative[own])
-    widths = tuple(round(float(min(1.0, factor * u)), 4) for u in usual)
+    curve = conformal_curve(held_out, scores, fold, own)
     head = _head(*_ridge(seen, scores, weight, penalty), seen[own].mean(axis=0))
     rank = float(np.nan_to_num(spearmanr(held_out[own], scores[own]).statistic))
-    covered = residuals[own] <= np.interp(held_out[own], knots, widths)
-    return FittedQuality(head, QualityTable(knots, values, widths), round(rank, 4), round(covered.mean(), 4))
+    covered = curve.residuals[own] <= np.interp(held_out[own], curve.knots, curve.half_widths)
+    table = QualityTable(curve.knots, curve.dice, curve.half_widths)
+    return FittedQuality(head, table, round(rank, 4), round(float(covered.mean()), 4))
 
 
 def worsened(rng: np.random.Generator, image: Pixels, artefacts: Sequence[str]) -> Pixels:
@@ -166,21 +158,6 @@ def _error(
 ) -> float:
     held_out = _held_out(seen, scores, weight, fold, penalty)
     return float(((held_out - scores)[own] ** 2).mean())
-
-
-def _usual(knots: Sequence[float], held_out: Doubles, residuals: Doubles) -> Doubles:
-    """How large residuals usually are at each knot: means over the nearest fifth of the cases."""
-    near = max(5, len(residuals) // 5)
-    means = []
-    for knot in knots:
-        closest = np.argsort(np.abs(held_out - knot), kind="stable")[:near]
-        means.append(max(SMALLEST_ERROR, float(residuals[closest].mean())))
-    return np.array(means)
-
-
-def _quantile(relative: Doubles) -> float:
-    rank = min(len(relative), math.ceil((len(relative) + 1) * COVERAGE))
-    return float(np.sort(relative)[rank - 1])
 
 
 def _head(weights: Doubles, bias: float, usual: Doubles) -> QualityHead:
