@@ -11,7 +11,7 @@ import onnx
 import tomli_w
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["write_brightness", "write_card", "write_endless", "write_specialist"]
+__all__ = ["write_brightness", "write_card", "write_convolutions", "write_endless", "write_specialist"]
 
 _OPSET = [helper.make_opsetid("", 18)]
 
@@ -31,6 +31,35 @@ def write_brightness(path: Path, *, size: tuple[int, int] | None = None, gain: f
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 1, height, width])
     node = helper.make_node("Conv", ["image", "weight", "bias"], ["logits"])
     _save(path, helper.make_graph([node], "brightness", [image], [logits], [weight, bias]))
+
+
+def write_convolutions(path: Path, *, gain: float = 20.0) -> None:
+    """The brightness network in three convolutions that mix channels, behind a blur that mixes none.
+
+    The nodes' names are those in the code. Logits as of `write_brightness`, but for the blur of 3x3 pixels.
+    """
+    random = np.random.default_rng(0)
+    spread = random.uniform(0.2, 1.0, (8, 1, 1, 1)).astype(np.float32)
+    constants = {
+        "box": np.full((1, 1, 3, 3), 1 / 9, np.float32),
+        "first": spread,
+        "second": np.eye(8, dtype=np.float32)[:, :, None, None],
+        "last": (gain / 8 / spread).reshape(1, 8, 1, 1),
+        "offset": np.array([-gain / 2], np.float32),
+    }
+    nodes = [
+        helper.make_node("ReduceMean", ["image", "axes"], ["grey"], "mean", keepdims=1),
+        helper.make_node("Conv", ["grey", "box"], ["blurred"], "blur", pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["blurred", "first"], ["a"], "first"),
+        helper.make_node("Relu", ["a"], ["b"], "bent"),
+        helper.make_node("Conv", ["b", "second"], ["c"], "second"),
+        helper.make_node("Conv", ["c", "last", "offset"], ["logits"], "last"),
+    ]
+    weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    weights.append(numpy_helper.from_array(np.array([1], np.int64), "axes"))
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, 32, 32])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 1, 32, 32])
+    _save(path, helper.make_graph(nodes, "convolutions", [image], [logits], weights))
 
 
 def write_endless(path: Path) -> None:
@@ -64,9 +93,9 @@ def write_endless(path: Path) -> None:
     _save(path, helper.make_graph(nodes, "endless", [image], [logits], constants))
 
 
-def write_card(folder: Path, name: str, **changes: Any) -> Path:
-    """A specialist's card for `name`.onnx in `folder`; `changes` replace or add fields, None removes one."""
-    weights = folder / f"{name}.onnx"
+def write_card(folder: Path, name: str, *, suffix: str = ".onnx", **changes: Any) -> Path:
+    """A specialist's card for `name``suffix` in `folder`; `changes` replace or add fields, None removes."""
+    weights = folder / f"{name}{suffix}"
     fields: dict[str, Any] = {
         "schema": 1,
         "name": name,

@@ -109,9 +109,7 @@ def add_variant(
         len(cases),
         round(_speedup(full, variant, inputs[0], threads), 2),
     )
-    if not verdict.admitted:
-        variant.unlink()
-    _write(card_path, verdict, variant)
+    write_verdict(card_path, verdict, variant)
     return verdict
 
 
@@ -181,7 +179,8 @@ def _speedup(full: Path, variant: Path, one: FloatArray, threads: int) -> float:
     return float(before / after)
 
 
-def _write(card_path: Path, verdict: Verdict, variant: Path) -> None:
+def write_verdict(card_path: Path, verdict: Verdict, variant: Path) -> None:
+    """Put the variant into the card, or take it away, file and all; the training notes say why."""
     values: dict[str, Any] = tomllib.loads(card_path.read_text("utf-8"))
     training: Mapping[str, Any] = values.get("training", {})
     values["training"] = {**training, "int8": str(verdict)}
@@ -197,6 +196,8 @@ def _write(card_path: Path, verdict: Verdict, variant: Path) -> None:
             "speedup": verdict.speedup,
         }
     write_card(card_path, values)
+    if not verdict.admitted:
+        variant.unlink(missing_ok=True)
 
 
 def _main(

@@ -128,3 +128,11 @@ def test_what_ships_speaks_of_what_ships(task: str) -> None:
     assert calibration.margin is not None
     assert calibration.margin_specialist is not None
     assert calibration.margin_omnimodel is not None
+
+
+def test_a_variant_is_the_model_itself(written: Path) -> None:
+    """Eight bits of the same network keep what was measured of it: they are admitted only if hardly other."""
+    about = Provenance(weights_sha256="88", variant="int8", variant_of="aa")
+    variant = Prediction("x", "specialist", MAP, provenance=about)
+    calibration, notes = calibration_for("polyp", (variant, by("omnimodel", model_id="model-1")))
+    assert (calibration, notes) == (read_pair_card(written).calibration(), ())

@@ -76,6 +76,13 @@ def test_what_ran_names_place_time_answers_and_cost() -> None:
     assert badge(case, "specialist", offline=True, chosen=True).level is Level.GOOD
 
 
+def test_what_ran_names_a_variant() -> None:
+    """Eight bits are said beside where they ran."""
+    about = Provenance(provider="CPUExecutionProvider", variant="int8", variant_of="aa")
+    shown = ran(Prediction("polyp", "specialist", np.zeros((1, 2, 2), np.float32), provenance=about))
+    assert "CPU, int8," in shown
+
+
 def test_numbers_and_durations_have_suitable_digits() -> None:
     """Undefined scores say so."""
     assert (number(None), number(0.91234), number(3.24, 1)) == ("n/a", "0.912", "3.2")
