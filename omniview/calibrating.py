@@ -26,7 +26,8 @@ from omniview.io.pair_read import read_truth_files
 from omniview.io.pair_types import Pair
 from omniview.io.remote import fetched, offline
 from omniview.settings import Settings, home
-from omniview.training.fitting import FEWEST, FOLDS, Fit, Observed, card_of, fit, observe
+from omniview.training.fitting import FEWEST, FOLDS, Fit, card_of, fit
+from omniview.training.observed import Observed, observe
 
 __all__ = ["Calibrated", "Skipped", "calibrate"]
 

@@ -101,7 +101,7 @@ def _alone(prediction: Prediction, calibration: Calibration) -> Fusion:
     is_omnimodel = prediction.role == "omnimodel"
     weight = np.full_like(probability, is_omnimodel)
     promise = calibration.margin_omnimodel if is_omnimodel else calibration.margin_specialist
-    margin = _margin(probability, promise)
+    margin = _margin(probability, promise, prediction.quality)
     return Fusion(probability, prediction.mask, uncertainty, weight, margin, prediction.quality, promise)
 
 
@@ -115,17 +115,11 @@ def _together(specialist: Prediction, omnimodel: Prediction, calibration: Calibr
     for place, strip in _strips(specialist, omnimodel):
         for output, part in zip(outputs, _pool(strip, trust, calibration), strict=True):
             output[place] = part
-    return Fusion(
-        probability,
-        probability > EDGE,
-        uncertainty,
-        share,
-        _margin(probability, calibration.margin),
-        _told(of_specialist, of_omnimodel, trust, calibration)
-        if specialist.quality or omnimodel.quality
-        else None,
-        calibration.margin,
-    )
+    told = None
+    if specialist.quality or omnimodel.quality:
+        told = _told(of_specialist, of_omnimodel, trust, calibration)
+    margin = _margin(probability, calibration.margin, told)
+    return Fusion(probability, probability > EDGE, uncertainty, share, margin, told, calibration.margin)
 
 
 class _Strip(NamedTuple):
@@ -231,5 +225,10 @@ def _told(a: Quality, b: Quality, share: float, calibration: Calibration) -> Qua
     return Quality(value, low, high) if calibration.quality is None else calibration.quality.predict(value)
 
 
-def _margin(probability: FloatArray, promise: Margin | None) -> tuple[BoolArray, BoolArray] | None:
-    return None if promise is None else (probability > promise.inner, probability > promise.outer)
+def _margin(
+    probability: FloatArray, promise: Margin | None, told: Quality | None
+) -> tuple[BoolArray, BoolArray] | None:
+    if promise is None:
+        return None
+    contours = promise.at(None if told is None else told.value)
+    return probability > contours.inner, probability > contours.outer

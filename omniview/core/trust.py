@@ -22,11 +22,15 @@ class Margin:
         inner: probability of the inner one, within [0.5,1).
         alpha: share of the lesion that lies outside of the outer contour, and share of the inner one's area
             that is no lesion, each at most and on average over images like those it was fitted on; (0,1).
+        below: predicted Dice below which `doubtful` holds instead; [0,1].
+        doubtful: the same promise for masks of which less is expected, or None: this one is for all.
     """
 
     outer: float
     inner: float
     alpha: float = 0.1
+    below: float = 0.0
+    doubtful: Margin | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.outer <= 0.5:
@@ -35,6 +39,16 @@ class Margin:
             raise ValueError(f"Margin.inner must lie within [0.5,1), got {self.inner}")
         if not 0.0 < self.alpha < 1.0:
             raise ValueError(f"Margin.alpha must lie within (0,1), got {self.alpha}")
+        if not 0.0 <= self.below <= 1.0:
+            raise ValueError(f"Margin.below must lie within [0,1], got {self.below}")
+        if self.doubtful is not None and self.doubtful.alpha != self.alpha:
+            raise ValueError("Margin.doubtful must promise the same alpha")
+
+    def at(self, expected: float | None) -> Margin:
+        """The margin of a mask whose predicted Dice is `expected`, or not known."""
+        if self.doubtful is None or (expected is not None and expected >= self.below):
+            return self
+        return self.doubtful.at(expected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,12 @@ class _Margin(_Frozen):
     outer: float
     inner: float
     alpha: float
+    below: float = 0.0
+    doubtful: _Margin | None = None
+
+    def margin(self) -> Margin:
+        inner = None if self.doubtful is None else self.doubtful.margin()
+        return Margin(self.outer, self.inner, self.alpha, self.below, inner)
 
 
 class PairCard(_Frozen):
@@ -89,7 +95,7 @@ class PairCard(_Frozen):
 
     def calibration(self) -> Calibration:
         """As fusion takes it."""
-        margins = {name: Margin(m.outer, m.inner, m.alpha) for name, m in self.margin.items()}
+        margins = {name: m.margin() for name, m in self.margin.items()}
         table = None
         if self.quality is not None:
             table = QualityTable(self.quality.mean, self.quality.dice, self.quality.half_width)

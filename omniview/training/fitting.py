@@ -1,17 +1,15 @@
 """How far an omnimodel is to be trusted beside a specialist, fitted on cases whose truth is known.
 
-Per case only a joint histogram of both models' log-odds is kept, apart for lesion and background. The fused
-mask at any weight, its Dice, and what a contour at any probability misses all follow from it, so that a fit
-takes seconds whatever the images' size. Two numbers are fitted, steepness and bias of the trust, on a coarse
+Two numbers are fitted, steepness and bias of the trust, on a coarse
 grid: with some hundred cases more would be noise. Losses count twice, and of settings that are as good the
-one that listens most where the specialist expects to fail is taken. Margins: conformal risk control
-(Angelopoulos et al. 2022). Intervals: split conformal prediction, as for the models' own predicted Dice.
+one that listens most where the specialist expects to fail is taken. Intervals: normalised
+conformal prediction, as for the models' own predicted Dice. Margins: :mod:`omniview.training.margins`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -20,21 +18,20 @@ import numpy as np
 import numpy.typing as npt
 
 from omniview.core.fusion import trust_of
-from omniview.core.image import BoolArray, FloatArray
-from omniview.core.prediction import Prediction
+from omniview.core.image import BoolArray, Doubles
 from omniview.core.quality import QualityTable
 from omniview.core.trust import SAFE_DEFAULT, Calibration, Margin
 from omniview.inference.pair_card import PairCard
 from omniview.training.calibrate import conformal_curve
+from omniview.training.margins import fit_margin
+from omniview.training.observed import Observed
 
-__all__ = ["ALPHA", "FEWEST", "Fit", "Gain", "Observed", "card_of", "fit", "observe"]
+__all__ = ["ALPHA", "FEWEST", "Fit", "Gain", "card_of", "fit"]
 
 ALPHA = 0.1
 FEWEST = 10
 FOLDS = 5
 RESAMPLES = 2000
-SIDE = 48
-"""Bins of log-odds along each axis; even, so that the mask's edge falls between two bins."""
 KAPPAS = (4.0, 8.0, 16.0, 32.0)
 CAUTIOUS = (16.0, -6.0)
 """Steepness and bias of a measured pair where fitting gains nothing: it leads where the specialist expects at
@@ -45,89 +42,6 @@ AS_GOOD = 5e-4
 ROUNDING = 1e-9
 POOR = 0.3
 """Predicted Dice of a specialist that expects to fail: there, listening most is best if all else is equal."""
-
-Doubles = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
-
-_LIMIT = SAFE_DEFAULT.limit
-_CENTRES: Doubles = (np.arange(SIDE, dtype=np.float64) + 0.5) * (2 * _LIMIT / SIDE) - _LIMIT
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Observed:
-    """One labelled case as both models saw it.
-
-    Attributes:
-        name: of the case.
-        specialist: predicted Dice, or None.
-        omnimodel: likewise.
-        counts: (K,2,SIDE,SIDE) pixels by label, truth (0 background), log-odds of specialist and omnimodel.
-    """
-
-    name: str
-    specialist: float | None
-    omnimodel: float | None
-    counts: Counts
-
-    def dice(self, weight: float) -> float:
-        """Mean over labels of the Dice of the mask at the omnimodel's weight, in [0,1]."""
-        inside = self.counts[:, :, _pooled(weight) > 0.0].sum(axis=2)
-        truth = self.counts[:, 1].sum(axis=(1, 2))
-        total = inside.sum(axis=1) + truth
-        return float(np.where(total > 0, 2 * inside[:, 1] / np.maximum(total, 1), 1.0).mean())
-
-    def trust(self, calibration: Calibration) -> float:
-        """The omnimodel's weight."""
-        own, other = self.qualities(calibration)
-        return trust_of(own, other, calibration)
-
-    def qualities(self, calibration: Calibration) -> tuple[float, float]:
-        """Predicted Dice of both, as far as they are believed."""
-        own = calibration.assumed_specialist if self.specialist is None else self.specialist
-        if self.omnimodel is None:
-            return own, calibration.assumed_omnimodel
-        return own, min(self.omnimodel, calibration.ceiling)
-
-    def fused(self, calibration: Calibration) -> float:
-        """Dice of the fused mask."""
-        return self.dice(self.trust(calibration))
-
-
-def observe(name: str, specialist: Prediction, omnimodel: Prediction, truth: BoolArray) -> Observed:
-    """What is kept of a case.
-
-    Args:
-        name: of the case.
-        specialist: its prediction.
-        omnimodel: likewise, of the same shape.
-        truth: (K,Y,X) bool.
-    """
-    if not specialist.probability.shape == omnimodel.probability.shape == truth.shape:
-        raise ValueError(f"truth must be {specialist.probability.shape} like both maps, got {truth.shape}")
-    rows = zip(specialist.probability, omnimodel.probability, truth, strict=True)
-    counts = np.stack([_histogram(*row) for row in rows])
-    own, other = (None if p.quality is None else p.quality.value for p in (specialist, omnimodel))
-    return Observed(name, own, other, counts)
-
-
-def _histogram(own: FloatArray, other: FloatArray, truth: BoolArray) -> Counts:
-    place = (truth.astype(np.intp) * SIDE + _bin(own)) * SIDE + _bin(other)
-    return np.bincount(place.ravel(), minlength=2 * SIDE * SIDE).reshape(2, SIDE, SIDE).astype(np.int64)
-
-
-def _bin(probability: FloatArray) -> npt.NDArray[np.intp]:
-    end = 1.0 / (1.0 + math.exp(_LIMIT))
-    p = np.clip(probability.astype(np.float64), end, 1.0 - end)
-    # from above, so that a probability of exactly 0.5, which is outside of a mask, falls below the edge
-    place = np.ceil((np.log(p / (1.0 - p)) + _LIMIT) * (SIDE / (2 * _LIMIT))) - 1
-    inside: npt.NDArray[np.intp] = np.clip(place, 0, SIDE - 1).astype(np.intp)
-    return inside
-
-
-def _pooled(weight: float) -> Doubles:
-    """(SIDE,SIDE) log-odds of the fused probability in each bin."""
-    pooled: Doubles = (1.0 - weight) * _CENTRES[:, None] + weight * _CENTRES[None, :]
-    return pooled
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +106,9 @@ def fit(cases: Sequence[Observed], *, alpha: float = ALPHA, groups: Sequence[str
     fitted = replace(
         chosen,
         quality=QualityTable(curve.knots, curve.dice, curve.half_widths),
-        margin=_margin(cases, weights, alpha),
-        margin_specialist=_margin(cases, np.zeros(len(cases)), alpha),
-        margin_omnimodel=_margin(cases, np.ones(len(cases)), alpha),
+        margin=fit_margin(cases, weights, np.interp(mixed, curve.knots, curve.dice), alpha),
+        margin_specialist=fit_margin(cases, np.zeros(len(cases)), _said(c.specialist for c in cases), alpha),
+        margin_omnimodel=fit_margin(cases, np.ones(len(cases)), _said(c.omnimodel for c in cases), alpha),
     )
     means = {
         "specialist": float(alone.mean()),
@@ -204,6 +118,10 @@ def fit(cases: Sequence[Observed], *, alpha: float = ALPHA, groups: Sequence[str
     }
     harmed = float((held < alone - 0.02).mean())
     return Fit(fitted, better, len(cases), means, _gain(held - alone), harmed)
+
+
+def _said(values: Iterable[float | None]) -> Doubles:
+    return np.array([math.nan if value is None else value for value in values])
 
 
 class _Curves:
@@ -287,46 +205,19 @@ def _folds(groups: Sequence[str]) -> npt.NDArray[np.intp]:
     return fold
 
 
-def _margin(cases: Sequence[Observed], weights: Doubles, alpha: float) -> Margin | None:
-    """Contours that keep the mean of what they miss, and of what they hold in vain, at `alpha`.
-
-    Both losses are made monotone from the mask outwards (inwards), as the bound needs. None where too few
-    cases have a lesion for any contour to keep the promise.
-    """
-    missed, vain = [], []
-    edges = np.arange(SIDE // 2) * (_LIMIT * 2 / SIDE)  # distance of the contour from the edge, in log-odds
-    for case, weight in zip(cases, weights, strict=True):
-        pooled = _pooled(float(weight))
-        inside, outside = case.counts[:, 1].sum(axis=0), case.counts[:, 0].sum(axis=0)
-        if inside.any():
-            missed.append([inside[pooled <= -far].sum() / inside.sum() for far in edges])
-        held = np.array([inside[pooled > far].sum() + outside[pooled > far].sum() for far in edges])
-        wrong = np.array([outside[pooled > far].sum() for far in edges])
-        share = np.where(held > 0, wrong / np.maximum(held, 1), 0.0)
-        vain.append(np.maximum.accumulate(share[::-1])[::-1])
-    outer, inner = (_controlled(np.array(losses), alpha) for losses in (missed, vain))
-    if outer is None or inner is None:
-        return None
-    wide, narrow = 1.0 / (1.0 + math.exp(edges[outer])), 1.0 / (1.0 + math.exp(-edges[inner]))
-    return Margin(round(wide, 6), round(narrow, 6), alpha)
-
-
-def _controlled(losses: Doubles, alpha: float) -> int | None:
-    """The first setting whose bound n/(n+1) mean + 1/(n+1) is at most `alpha`; None if there is none."""
-    n = len(losses)
-    if n == 0:
-        return None
-    bound = (losses.sum(axis=0) + 1.0) / (n + 1.0)
-    good = np.flatnonzero(bound <= alpha)
-    return int(good[0]) if good.size else None
-
-
 def _gain(differences: Doubles) -> Gain:
     rng = np.random.default_rng(0)
     n = len(differences)
     means = [float(differences[rng.integers(0, n, n)].mean()) for _ in range(RESAMPLES)]
     low, high = np.percentile(means, (2.5, 97.5))
     return Gain(float(differences.mean()), float(low), float(high))
+
+
+def _margin_fields(margin: Margin) -> dict[str, Any]:
+    fields: dict[str, Any] = {"outer": margin.outer, "inner": margin.inner, "alpha": margin.alpha}
+    if margin.doubtful is not None:
+        fields |= {"below": margin.below, "doubtful": _margin_fields(margin.doubtful)}
+    return fields
 
 
 def card_of(
@@ -376,11 +267,7 @@ def card_of(
                 "gamma": told.gamma,
             },
             "quality": {"mean": c.confidence, "dice": c.dice, "half_width": c.half_width},
-            "margin": {
-                name: {"outer": m.outer, "inner": m.inner, "alpha": m.alpha}
-                for name, m in margins.items()
-                if m is not None
-            },
+            "margin": {name: _margin_fields(m) for name, m in margins.items() if m is not None},
             "data": {"n": found.n, **data},
             "figures": tuple(rows),
         }

@@ -32,7 +32,8 @@ from omniview.omnimodel.promptable import BuiltinGeneralist
 from omniview.specialists.onnx_specialist import OnnxSpecialist
 from omniview.training.calibrate import field_of_view
 from omniview.training.dataset import data_hash, load, read_rows
-from omniview.training.fitting import Observed, card_of, fit, observe
+from omniview.training.fitting import card_of, fit
+from omniview.training.observed import Observed, observe
 from omniview.training.run import folders_of
 from tests.benchmarks.specialists import specialists_of
 

@@ -12,7 +12,8 @@ from omniview.core.image import BoolArray, FloatArray
 from omniview.core.prediction import ROLES, Prediction, Quality, Role
 from omniview.core.trust import SAFE_DEFAULT, Calibration
 from omniview.inference.pair_card import PairCard
-from omniview.training.fitting import Fit, Observed, card_of, fit, observe
+from omniview.training.fitting import Fit, card_of, fit
+from omniview.training.observed import Observed, observe
 
 SIZE = 48
 FAR = np.float32(0.97)

@@ -15,7 +15,8 @@ from omniview.core.prediction import Prediction
 from omniview.core.quality import QualityTable, soft_dice_confidence
 from omniview.inference.pair_card import calibration_for
 from omniview.training.calibrate import dice, expected_when_empty, half_width, quality_curve
-from omniview.training.fitting import FEWEST, fit, observe
+from omniview.training.fitting import FEWEST, fit
+from omniview.training.observed import observe
 from tests.benchmarks.evidence import simulate
 from tests.benchmarks.evidence.hostile import HOSTILE, hostile
 from tests.benchmarks.evidence.predictions import Answered, kept, restored
