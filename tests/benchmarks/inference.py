@@ -3,8 +3,8 @@
 ``python -m tests.benchmarks.inference`` prints a table and ends with status 1 if a bar is missed: on two CPU
 threads, from decoded pixels to mask through one view at most 1.15 times as long as `session.run` alone on
 ready tensors of the same file, and eight views at most eight times one. Both are measured in turn in one run,
-so that a busy machine slows both down; medians. The images are phantoms of usual sizes. A fundus photograph of
-3504x2336 pixels is then segmented in a process of its own, so that the peak of its memory is known.
+so that a busy machine slows both down; medians. The images are phantoms of usual sizes. A fundus photograph
+of 3504x2336 pixels is then segmented in a process of its own, so that the peak of its memory is known.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ from omniview.inference.tensors import prepare, to_nchw
 from omniview.inference.variants import chosen_weights
 from omniview.inference.worker import InferenceThread
 from omniview.settings import Precision
-from omniview.specialists.carded import BATCH
-from omniview.specialists.onnx_specialist import OnnxSpecialist
+from omniview.specialists.onnx_specialist import OnnxSpecialist, batch_on_cpu
 from tests.benchmarks.specialists import specialists_of
 
 ONE_VIEW, EIGHT_VIEWS = 1.15, 8.0
@@ -109,7 +108,8 @@ def measure(card: SpecialistCard, image: Image, precision: Precision, threads: i
     (name,) = session.inputs
     prepared = prepare(image.rgb8(), card.input)
     tensors = to_nchw(prepared.inputs, prepared.spec)
-    chunks = [tensors[start : start + BATCH] for start in range(0, len(tensors), BATCH)]
+    batch = batch_on_cpu(card.input.size)
+    chunks = [tensors[start : start + batch] for start in range(0, len(tensors), batch)]
     thread = InferenceThread()
     one, full = (
         OnnxSpecialist(card, thread, device="cpu", precision=precision, threads=threads, views=views)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from omniview.core.image import Image, Modality
 from omniview.core.task import TASKS, Task
 from omniview.errors import InferenceError, OmniViewError, WeightsError
 from omniview.inference.card import SpecialistCard, read_card
+from omniview.inference.cpu import dot_products
+from omniview.inference.pair_card import identity
 from omniview.inference.worker import InferenceThread
-from omniview.specialists.onnx_specialist import OnnxSpecialist
-from tests.networks import write_card, write_endless, write_specialist
+from omniview.specialists.onnx_specialist import OnnxSpecialist, batch_on_cpu
+from omniview.training.eight_bits import to_int8
+from tests.networks import write_card, write_convolutions, write_endless, write_specialist
 
 POLYP = TASKS["polyp"]
 
@@ -139,3 +143,44 @@ async def test_cancelling_stops_the_network(tmp_path: Path, thread: InferenceThr
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await quick.segment(_half_bright(), POLYP)).mask.any()
+
+
+async def test_eight_bits_run_by_themselves_and_are_said(tmp_path: Path, thread: InferenceThread) -> None:
+    """Where the CPU is made for them; the record names the file that ran, and the one that was calibrated."""
+    write_convolutions(tmp_path / "conv.onnx")
+    inputs = np.random.default_rng(0).random((4, 1, 3, 32, 32), dtype=np.float32)
+    eight = tmp_path / "conv.int8.onnx"
+    to_int8(tmp_path / "conv.onnx", lambda: ({"image": one} for one in inputs), eight)
+    digest = hashlib.sha256(eight.read_bytes()).hexdigest()
+    about = {"dice_change": 0.0, "low": 0.0, "high": 0.0, "n": 9, "speedup": 2.0}
+    path = write_card(tmp_path, "conv", int8={"weights": eight.name, "sha256": digest, **about})
+    predictions = []
+    for precision in ("auto", "fp32"):
+        specialist = _specialist(path, thread, precision=precision)
+        predictions.append(await specialist.segment(_half_bright(), POLYP))
+    ran, full = (prediction.provenance for prediction in predictions)
+    assert (full.variant, full.weights_sha256) == (None, specialist.card.sha256)
+    if dot_products():
+        assert (ran.variant, ran.weights_sha256, ran.variant_of) == ("int8", digest, specialist.card.sha256)
+    difference = np.abs(predictions[0].probability - predictions[1].probability)
+    assert difference.max() < 0.1
+    assert identity(predictions[0]) == identity(predictions[1])
+
+
+async def test_views_that_do_not_fit_into_the_time_are_left_out(
+    tmp_path: Path, thread: InferenceThread
+) -> None:
+    """No time at all is enough for one view, and endless time for all; the record says how many."""
+    card = write_specialist(tmp_path, views={"names": ["identity", "hflip", "vflip", "rot90"]})
+    hasty = await _specialist(card, thread, view_seconds=1e-9).segment(_half_bright(), POLYP)
+    assert hasty.provenance.views == 1
+    assert hasty.provenance.notes == ("1e-09 s for views: 1 of 4 views",)
+    patient = await _specialist(card, thread, view_seconds=1e9).segment(_half_bright(), POLYP)
+    unhurried = await _specialist(card, thread).segment(_half_bright(), POLYP)
+    assert (patient.provenance.views, patient.provenance.notes) == (4, ())
+    np.testing.assert_allclose(patient.probability, unhurried.probability, atol=1e-6)
+
+
+def test_large_inputs_run_one_by_one_on_a_cpu() -> None:
+    """And small ones together."""
+    assert [batch_on_cpu((side, side)) for side in (256, 544, 2048)] == [8, 1, 1]
