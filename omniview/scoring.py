@@ -30,6 +30,7 @@ from omniview.compose import Composer, model_folders, policy_of
 from omniview.core.asking import AskPolicy, Share, rule_from
 from omniview.core.task import TASKS
 from omniview.errors import SettingsError
+from omniview.inference.variants import precision_here
 from omniview.io.pair import Pairing, pair_anything
 from omniview.io.remote import offline as shut_if
 from omniview.io.remote import refuse_offline
@@ -176,6 +177,7 @@ class Plan:
             "masks": self.order.masks,
             "thumbnails": self.order.thumbnails,
             "settings": self.settings.model_dump(mode="json", exclude=_DO_NOT_DECIDE),
+            "precision": precision_here(self.settings.device, self.settings.precision),
             **ingredients(question, model_folders()),
         }
 

@@ -15,6 +15,7 @@ from omniview.batch.resuming import session_of
 from omniview.compose import model_folders
 from omniview.errors import OutputError, SettingsError, UnreadableFile
 from omniview.inference.card import GeneralistCard, find_cards
+from omniview.inference.variants import precision_here
 from omniview.scoring import ComposerOf, Plan, plan
 from omniview.settings import Settings
 from tests.batch.otsu import write_set
@@ -144,6 +145,16 @@ def test_threads_do_not_make_another_run(folder: Path) -> None:
     """What changes no row does not keep a run from going on."""
     one = plan(folder, Settings(omnimodel="none", threads=1), task="polyp").deciding()
     assert one == plan(folder, Settings(omnimodel="none", threads=2, cache_mb=1), task="polyp").deciding()
+
+
+def test_another_precision_makes_another_run(folder: Path) -> None:
+    """Eight bits change rows a little, be they asked for, or taken because the machine is another."""
+    full, other = (
+        plan(folder, Settings(omnimodel="none", precision=precision), task="polyp").deciding()
+        for precision in ("fp32", "auto")
+    )
+    assert full["settings"]["precision"] != other["settings"]["precision"]
+    assert (full["precision"], other["precision"]) == ("fp32", precision_here("auto", "auto"))
 
 
 def test_the_door_costs_nothing_unopened() -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from omniview.inference.card import SpecialistCard
 from omniview.inference.cpu import dot_products
 from omniview.inference.session import gpu_may_run
 from omniview.settings import Device, Precision
 
-__all__ = ["Weights", "chosen_weights"]
+__all__ = ["Weights", "chosen_weights", "precision_here"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,26 @@ def _own(card: SpecialistCard, why: str | None = None) -> Weights:
 
 def chosen_weights(card: SpecialistCard, device: Device, precision: Precision) -> Weights:
     """What is to run on `device`, as far as can be told before a session is built."""
-    if precision == "fp32":
-        return _own(card)
-    asked = precision == "int8"
+    variant, why = _here(device, precision)
     if card.int8 is None:
-        return _own(card, "this model has no int8 variant" if asked else None)
-    if gpu_may_run(device):
-        return _own(card, "int8 is for CPUs" if asked else None)
-    if not dot_products():
-        return _own(card, "this CPU computes int8 inexactly" if asked else None)
+        return _own(card, "this model has no int8 variant" if precision == "int8" else None)
+    if variant == "fp32":
+        return _own(card, why)
     return Weights(card.folder / card.int8.weights, card.int8.sha256, "int8")
+
+
+def precision_here(device: Device, precision: Precision) -> Literal["fp32", "int8"]:
+    """What a wish for `precision` comes to on this machine, for cards that have a variant."""
+    return _here(device, precision)[0]
+
+
+def _here(device: Device, precision: Precision) -> tuple[Literal["fp32", "int8"], str | None]:
+    """What runs on this machine, and why it is not what was asked for."""
+    asked = precision == "int8"
+    if precision == "fp32":
+        return "fp32", None
+    if gpu_may_run(device):
+        return "fp32", "int8 is for CPUs" if asked else None
+    if not dot_products():
+        return "fp32", "this CPU computes int8 inexactly" if asked else None
+    return "int8", None
