@@ -31,6 +31,7 @@ from omniview.core.phantom import endoscopy
 from omniview.inference.card import SpecialistCard, find_cards
 from omniview.inference.session import open_session
 from omniview.inference.tensors import prepare, to_nchw
+from omniview.inference.variants import chosen_weights
 from omniview.io.pair import pair_anything
 from omniview.scoring import plan
 from omniview.settings import Settings
@@ -51,7 +52,8 @@ def throughput(folder: Path) -> bool:
         for card in find_cards(model_folders()).cards
         if isinstance(card, SpecialistCard) and card.task == "polyp"
     )
-    session = open_session(card.folder / card.weights, device="cpu", threads=THREADS)
+    weights = chosen_weights(card, "cpu", "auto")  # the file that the run below will take
+    session = open_session(weights.path, device="cpu", threads=THREADS)
     (name,) = session.inputs
     tensors: list[Array] = [to_nchw(prepare(image.rgb8(), card.input).inputs, card.input) for image in images]
     settings = Settings(omnimodel="none", views=1, threads=THREADS, device="cpu", offline=True)
