@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -19,6 +20,7 @@ __all__ = [
     "AskSettings",
     "BudgetSettings",
     "Device",
+    "FetchSettings",
     "GeminiSettings",
     "MaskStyle",
     "Omnimodel",
@@ -39,6 +41,7 @@ Precision: TypeAlias = Literal["auto", "fp32", "int8"]
 _KEY_VARIABLES = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "openai": ("OPENAI_API_KEY",)}
 _OFFLINE_VARIABLE = "OMNIVIEW_OFFLINE"
 _URL_VARIABLES = {"gemini": "GOOGLE_GEMINI_BASE_URL", "openai": "OPENAI_BASE_URL"}
+_MIRROR_VARIABLE = "OMNIVIEW_MIRROR"
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -174,6 +177,21 @@ class BudgetSettings(_Frozen):
     daily: float | None = Field(default=None, ge=0)
 
 
+class FetchSettings(_Frozen):
+    """How weights that do not ship are fetched.
+
+    Attributes:
+        mirror: an address, or a folder (or file://), that takes the place of the host in every card; nothing
+            else is asked then.
+        proxy: address of the proxy; None: as the environment says (HTTPS_PROXY, NO_PROXY, ...).
+        timeout_s: how long a server may be silent, seconds.
+    """
+
+    mirror: str | None = Field(default=None, min_length=1)
+    proxy: str | None = Field(default=None, pattern=r"^(https?|socks5h?)://")
+    timeout_s: float = Field(default=30.0, gt=0, le=600)
+
+
 class Settings(_Frozen):
     """Everything that can be chosen.
 
@@ -193,6 +211,9 @@ class Settings(_Frozen):
         airlock: what may leave this machine.
         ask: when the omnimodel is asked at all.
         budget: what omnimodels may cost.
+        fetch: how weights that do not ship are fetched.
+        specialists: task name to the name of the model that is to be its specialist; for tasks that are not
+            named, the last of the person's own cards by file name, else what ships.
     """
 
     omnimodel: Omnimodel = "builtin"
@@ -209,6 +230,8 @@ class Settings(_Frozen):
     airlock: AirlockSettings = AirlockSettings()
     ask: AskSettings = AskSettings()
     budget: BudgetSettings = BudgetSettings()
+    fetch: FetchSettings = FetchSettings()
+    specialists: Mapping[str, str] = Field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path | None = None, *, environment: bool = True) -> Self:
@@ -237,6 +260,10 @@ class Settings(_Frozen):
                 table = values.setdefault(name, {})
                 if isinstance(table, dict):  # anything else is refused below, by name
                     table["base_url"] = url
+        if environment and (mirror := os.environ.get(_MIRROR_VARIABLE)):
+            table = values.setdefault("fetch", {})
+            if isinstance(table, dict):
+                table["mirror"] = mirror
         return cls._checked(values, str(path))
 
     def changed(self, **values: object) -> Self:
@@ -281,11 +308,8 @@ class Settings(_Frozen):
 def overridden() -> dict[str, str]:
     """Settings that the environment decides, such as `gemini.base_url`, and the variable that does."""
     found = {f"{name}.base_url": variable for name, variable in _URL_VARIABLES.items()}
-    return {
-        name: variable
-        for name, variable in {"offline": _OFFLINE_VARIABLE, **found}.items()
-        if os.environ.get(variable)
-    }
+    found = {"offline": _OFFLINE_VARIABLE, "fetch.mirror": _MIRROR_VARIABLE, **found}
+    return {name: variable for name, variable in found.items() if os.environ.get(variable)}
 
 
 def key_source(provider: str) -> Literal["environment", "keyring", ""]:

@@ -22,6 +22,7 @@ from omniview.core.quality import QualityTable
 from omniview.core.quality_head import QualityHead, judge
 from omniview.errors import CardError
 from omniview.inference.network_spec import DropoutSpec, NetworkSpec, check_torch
+from omniview.inference.origins import Origin
 from omniview.inference.sam_card import SamCard
 
 __all__ = [
@@ -171,7 +172,8 @@ class _Quality(_Frozen):
 class _CardFields(_Frozen):
     """What both kinds of card have.
 
-    `folder` is where the card was read from and `toml_sha256` the hash of the bytes that were read, neither a
+    `licence` is that of the weights, in words or as an SPDX id; `fetch` says where files come from that are not
+    beside the card. `folder` is where the card was read from and `toml_sha256` the hash of the bytes that were read, neither a
     field of the file.
     """
 
@@ -179,6 +181,8 @@ class _CardFields(_Frozen):
     name: str = Field(min_length=1)
     version: str
     parameters: int = Field(gt=0)
+    licence: str = ""
+    fetch: Mapping[str, Origin] = Field(default_factory=dict)
     input: InputSpec
     views: _Views = _Views()
     training: Mapping[str, Any] = Field(default_factory=dict)

@@ -16,10 +16,13 @@ SAM 2) writes a card beside them; which of these it is stands in the networks' o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from omniview.inference.origins import Origin
 
 __all__ = ["PixelForm", "SamCard"]
 
@@ -39,6 +42,7 @@ class SamCard(BaseModel):
             channel; "unit", v / 255; "bytes", v itself, both for encoders that normalise inside of the graph.
             None for what the published export of its family expects.
         parameters: number of weights; 0 where nobody counted.
+        fetch: where files come from that are not beside the card.
         folder: where the card was read from, not a field of the file.
         toml_sha256: of the bytes that were read, lower-case hex, not a field of the file.
     """
@@ -56,6 +60,7 @@ class SamCard(BaseModel):
     licence: str = Field(min_length=1)
     pixels: PixelForm | None = None
     parameters: int = Field(default=0, ge=0)
+    fetch: Mapping[str, Origin] = Field(default_factory=dict)
     folder: Path = Field(default=Path(), exclude=True)
     toml_sha256: str = Field(default="", exclude=True)
 

@@ -7,22 +7,42 @@ from functools import lru_cache
 from pathlib import Path
 
 from omniview.errors import WeightsError
+from omniview.settings import home
 
-__all__ = ["verified"]
+__all__ = ["other_place", "verified"]
+
+
+def other_place(name: str) -> Path:
+    """Where fetched weights of cards lie that are not the person's own: those folders may be read-only."""
+    return home() / "weights" / name
 
 
 def verified(path: Path, sha256: str) -> Path:
-    """`path`, once its SHA-256 has been found to be `sha256`. An unchanged file is hashed once a process.
+    """The weights, once found to have that SHA-256; an unchanged file is hashed once a process.
+
+    Args:
+        path: beside the card; where nothing is there, `other_place` is looked at.
+        sha256: lower-case hex.
+
+    Returns:
+        Where they are.
 
     Raises:
         WeightsError: missing, unreadable, or another file.
     """
+    if not path.exists() and (fetched := other_place(path.name)).exists():
+        path = fetched
     try:
         stat = path.stat()
         found = _digest(path, stat.st_mtime_ns, stat.st_size)
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"The weights {path.name} are not there.",
+            f"Run `omniview models fetch`, or put the file into {path.parent}.",
+        ) from error
     except OSError as error:
         raise WeightsError(
-            f"The weights {path.name} cannot be read ({error.strerror}).", f"Put the file into {path.parent}."
+            f"The weights {path.name} cannot be read ({error.strerror}).", f"Make {path} readable."
         ) from error
     if found != sha256:
         raise WeightsError(
