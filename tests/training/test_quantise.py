@@ -32,11 +32,12 @@ def card(tmp_path: Path) -> Path:
 
 
 def test_a_variant_ships_only_if_it_is_faster_and_next_to_nothing_is_lost() -> None:
-    """A fall by 0.005 is too much, and so is taking as long."""
+    """A fall by 0.005 is too much, and so are taking as long and taking images for unlike the training."""
     assert GOOD.admitted
     assert replace(GOOD, change=0.01).admitted
     assert not replace(GOOD, change=-0.005).admitted
     assert not replace(GOOD, speedup=1.0).admitted
+    assert not replace(GOOD, estranged=0.05).admitted
     assert str(replace(GOOD, change=-0.02)).startswith("not shipped: mean Dice -0.0200")
 
 
