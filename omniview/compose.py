@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from omniview import resources
 from omniview.core.asking import AskPolicy
@@ -25,6 +25,7 @@ from omniview.core.segmenter import Prompted, Segmenter
 from omniview.core.task import TASKS, Task
 from omniview.errors import CardError, NotAllowed, OmniViewError, SettingsError
 from omniview.inference.card import Card, Cards, GeneralistCard, SpecialistCard, find_cards
+from omniview.inference.network_spec import NetworkKind, is_torch
 from omniview.inference.sam_card import SamCard
 from omniview.inference.worker import InferenceThread
 from omniview.omnimodel.airlock import Airlock
@@ -41,8 +42,12 @@ from omniview.omnimodel.promptable import BuiltinGeneralist
 from omniview.omnimodel.sam import SamSegmenter
 from omniview.settings import Omnimodel, Settings, api_key, home
 from omniview.specialists.onnx_specialist import OnnxSpecialist
+from omniview.specialists.torch_specialist import TorchSpecialist
 
-__all__ = ["Composer", "Unavailable", "model_folders", "policy_of"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Composer", "Unavailable", "model_folders", "own_network", "policy_of"]
 
 _LISTENING = ("builtin", "sam")
 """Omnimodels that run here and answer to clicks: offline or not is the same to them."""
@@ -51,6 +56,13 @@ _LISTENING = ("builtin", "sam")
 def model_folders() -> tuple[Path, ...]:
     """Where model cards are looked for: what ships with OmniView, then the user's own."""
     return resources.path("models"), home() / "models"
+
+
+def own_network(kind: NetworkKind) -> nn.Module:
+    """One of OmniView's own networks without its weights, which a `.safetensors` holds."""
+    from omniview.training.specialist import build
+
+    return build(kind, pretrained=False)
 
 
 def policy_of(settings: Settings) -> AskPolicy:
@@ -250,7 +262,8 @@ class Composer:
         )
         assert isinstance(card, SpecialistCard)
         chosen = self._settings
-        return OnnxSpecialist(
+        run = partial(TorchSpecialist, build=own_network) if is_torch(card.weights) else OnnxSpecialist
+        return run(
             card,
             self._thread,
             device=chosen.device,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from omniview.inference.card import Card
     from omniview.settings import Settings
 
 __all__ = ["Row", "State", "apt_packages", "missing_libraries", "qt_failure", "report", "wanted_plugins"]
@@ -161,6 +162,7 @@ def _python() -> Iterator[Row]:
     )
     for name, what in (
         ("torch", "needed to train and to run PyTorch models"),
+        ("safetensors", "needed for PyTorch models in .safetensors"),
         ("SimpleITK", "needed for volumes (NIfTI, MHA)"),
         ("pylibjpeg-libjpeg", "needed for JPEG-compressed DICOM"),
         ("pylibjpeg-openjpeg", "needed for JPEG 2000 DICOM"),
@@ -197,8 +199,6 @@ def _models() -> Iterator[Row]:
     from omniview.compose import model_folders
     from omniview.errors import OmniViewError
     from omniview.inference.card import find_cards
-    from omniview.inference.session import open_session
-    from omniview.inference.weights import verified
     from omniview.settings import Settings
 
     try:
@@ -214,17 +214,31 @@ def _models() -> Iterator[Row]:
     for card in found.cards:
         what = f"{card.kind.capitalize()} {card.name}"
         try:
-            sessions = [
-                open_session(
-                    verified(card.folder / name, digest), device=settings.device, threads=settings.threads
-                )
-                for name, digest in card.files()
-            ]
+            where, why = _loaded(card, settings)
         except OmniViewError as error:
             yield Row(what, "missing", error.message, error.next_step)
             continue
-        where, why = sessions[0].provider, sessions[0].fallback
         yield Row(what, "note" if why else "ok", f"runs on {where}" + (f" ({why})" if why else ""))
+
+
+def _loaded(card: Card, settings: Settings) -> tuple[str, str | None]:
+    """Where all networks of a card run, once loaded, and why not where they should."""
+    from omniview.compose import own_network
+    from omniview.inference.card import SpecialistCard
+    from omniview.inference.network_spec import is_torch
+    from omniview.inference.session import open_session
+    from omniview.inference.weights import verified
+    from omniview.specialists.torch_network import open_torch
+
+    device, threads = settings.device, settings.threads
+    if isinstance(card, SpecialistCard) and is_torch(card.weights):
+        network = open_torch(card, own_network, device=device, precision=settings.precision, threads=threads)
+        return network.provider, network.fallback
+    sessions = [
+        open_session(verified(card.folder / name, digest), device=device, threads=threads)
+        for name, digest in card.files()
+    ]
+    return sessions[0].provider, sessions[0].fallback
 
 
 def _omnimodel(*, online: bool) -> Iterator[Row]:

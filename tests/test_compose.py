@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
-from omniview.compose import Composer, Unavailable, model_folders
+from omniview.compose import Composer, Unavailable, model_folders, own_network
 from omniview.core.asking import ALWAYS, AskPolicy
 from omniview.core.image import Image, Modality
 from omniview.core.interpreter import Interpreter
@@ -21,8 +22,10 @@ from omniview.core.task import TASKS, Task
 from omniview.errors import CardError, MissingKey, NotAllowed, OverBudget, SettingsError
 from omniview.omnimodel.reply import Estimate
 from omniview.settings import OpenAiSettings, Settings
-from tests.networks import write_specialist
+from omniview.specialists.torch_specialist import TorchSpecialist
+from tests.networks import write_card, write_specialist
 from tests.omnimodel.sam_pairs import write_pair
+from tests.torch_networks import values_of
 
 POLYP = TASKS["polyp"]
 
@@ -42,6 +45,16 @@ async def test_a_users_model_wins_and_is_kept(composer: Composer) -> None:
     assert first.name == "own"
     assert isinstance(first, Segmenter)
     assert composer.segmenters(POLYP, "none", offline=True) == (first,)
+
+
+async def test_the_files_name_says_what_runs_it(composer: Composer, own_home: Path) -> None:
+    """Weights of PyTorch go to PyTorch, those of OmniView's own networks by their kind."""
+    save_file(values_of(own_network("lite")), own_home / "models" / "zz.safetensors")
+    write_card(own_home / "models", "zz", suffix=".safetensors", network={"kind": "lite"})
+    (chosen,) = composer.segmenters(POLYP, "none", offline=True)
+    assert isinstance(chosen, TorchSpecialist)
+    found = await chosen.segment(Image(np.full((40, 40, 3), 90, np.uint8)), POLYP)
+    assert (found.model, found.provenance.provider) == ("zz", "PyTorch CPU")
 
 
 async def test_offline_builds_no_cloud_model(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> None:

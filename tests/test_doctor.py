@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from omniview import doctor
 from omniview.settings import GeminiSettings, Settings
+from tests.networks import write_card
 from tests.omnimodel.loopback import Loopback, Step
+from tests.torch_networks import Tiny, rewritten, write_torch
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems' wheels bring it all")
 
@@ -20,6 +23,19 @@ def test_the_report_is_about_this_machine() -> None:
     assert rows["Qt"].state == "ok", rows["Qt"]
     assert rows["Home"].state == "ok"
     assert all(row.next_step for row in rows.values() if row.state == "missing")
+
+
+def test_pytorch_models_are_started_too(own_home: Path) -> None:
+    """A good archive is said to run; one that holds code is missing, with the reason."""
+    folder = own_home / "models"
+    write_torch(folder, Tiny(), "good")
+    shutil.copy(folder / "good.pt2", folder / "bad.pt2")
+    rewritten(folder / "bad.pt2", lambda _, content: content, **{"data/aotinductor/model/a.so": b"\x7fELF"})
+    write_card(folder, "bad", suffix=".pt2")
+    rows = {row.what: row for row in doctor.report()}
+    assert rows["Specialist good"].detail.startswith("runs on PyTorch")
+    assert rows["Specialist bad"].state == "missing"
+    assert "compiled code" in rows["Specialist bad"].detail
 
 
 def test_the_report_never_shows_a_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,15 +107,19 @@ def _per_label(case: Case, kind: str, maps: Any) -> list[tuple[str, Any]]:
 
 
 def _prediction_json(prediction: Prediction) -> dict[str, Any]:
-    spread: FloatArray | None = prediction.spread
     return {
         "model": prediction.model,
         **_quality_json(prediction.quality),
         "seconds": round(prediction.seconds, 4),
         "novelty": None if prediction.novelty is None else round(prediction.novelty, 4),
-        "mean_spread": None if spread is None else round(float(spread.mean()), 6),
+        "mean_spread": _mean(prediction.spread),
+        "mean_mutual_information": _mean(prediction.mutual_information),
         "provenance": prediction.provenance.to_json(),
     }
+
+
+def _mean(values: FloatArray | None) -> float | None:
+    return None if values is None else round(float(values.mean()), 6)
 
 
 def _notes_json(notes: tuple[str, ...]) -> dict[str, list[str]]:

@@ -218,6 +218,7 @@ class LiteUnet(nn.Module):
             inputs = width
         self.ups = nn.ModuleList(ups)
         self.head = nn.Conv2d(inputs, 1, 1)
+        self.dropout = nn.Dropout(0.3)
         self.presence = nn.Linear(2 * 128, 1) if presence else None
 
     def forward(self, image: Tensor) -> Tensor:
@@ -244,7 +245,7 @@ class LiteUnet(nn.Module):
         if self.presence is not None:
             pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
             # A few hundred images are soon known by heart; dropout keeps the gate open for unseen lesions.
-            there = self.presence(F.dropout(pooled, 0.3, self.training))
+            there = self.presence(self.dropout(pooled))
         for up, skip in zip(self.ups, reversed(skips), strict=True):
             x = up(torch.cat([twice(x), skip], 1))
         logits = self.head(x)

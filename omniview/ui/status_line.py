@@ -33,6 +33,7 @@ class Reading:
         fused: probability, or None.
         weight: share of the omnimodel in it, or None.
         uncertainty: of the fused mask, or None.
+        contradiction: mutual information over the specialist's views, bits, or None.
         label: name of the label, where there are several.
     """
 
@@ -44,6 +45,7 @@ class Reading:
     fused: float | None = None
     weight: float | None = None
     uncertainty: float | None = None
+    contradiction: float | None = None
     label: str = ""
 
     def text(self) -> str:
@@ -63,6 +65,10 @@ class Reading:
         label = f" of {self.label}" if self.label else ""
         lines = [f"Probability{label} at x {self.x}, y {self.y}"]
         lines += [f"{name}: {number(value, 2)}" for name, value in zip(names, self._maps(), strict=True)]
+        if self.contradiction is not None:
+            lines.append(
+                f"The specialist's views contradict each other: {number(self.contradiction, 2)} bits"
+            )
         return "\n".join((*lines, f"Weight: {self._share()}"))
 
     def _maps(self) -> tuple[float | None, ...]:
@@ -84,6 +90,8 @@ def read_at(image: Image, case: Case | None, x: int, y: int) -> Reading:
     first, second = (
         None if (p := case.prediction(role)) is None else float(p.probability[k, y, x]) for role in ROLES
     )
+    own = case.prediction("specialist")
+    information = None if own is None else own.mutual_information
     return Reading(
         x,
         y,
@@ -93,6 +101,7 @@ def read_at(image: Image, case: Case | None, x: int, y: int) -> Reading:
         fused=float(fusion.probability[k, y, x]),
         weight=float(fusion.weight[k, y, x]),
         uncertainty=float(fusion.uncertainty[k, y, x]),
+        contradiction=None if information is None else float(information[k, y, x]),
         label=case.task.labels[k] if len(case.task.labels) > 1 else "",
     )
 

@@ -10,7 +10,10 @@ import numpy as np
 
 from omniview.analyse import analyse
 from omniview.batch.results import unique_stems, write_case
+from omniview.core.case import Case
+from omniview.core.fusion import fuse
 from omniview.core.image import Image, Modality
+from omniview.core.prediction import Prediction
 from omniview.core.task import TASKS, Task
 from omniview.errors import Unreachable
 from tests.fakes import OtsuSegmenter
@@ -42,6 +45,21 @@ async def test_files_hold_the_masks(tmp_path: Path) -> None:
     assert record["models"]["specialist"]["provenance"]["provider"] == "none: a threshold"
     assert (record["width"], record["height"]) == (50, 30)
     assert (tmp_path / "one.uncertainty.png").exists()
+
+
+def test_doubt_is_summed_up(tmp_path: Path) -> None:
+    """The JSON has the mean spread and the mean mutual information, or null where nobody looked."""
+    maps, half, quarter = (np.full((1, 30, 50), value, np.float32) for value in (0.25, 0.125, 0.0625))
+    seen = Prediction("own", "specialist", maps, quarter, mutual_information=half)
+    for prediction, expected in (
+        (seen, (0.0625, 0.125)),
+        (Prediction("own", "specialist", maps), (None, None)),
+    ):
+        case = Case(_image(), TASKS["polyp"], (prediction,), fusion=fuse((prediction,)))
+        folder = tmp_path / str(expected[0])
+        write_case(case, folder, "one")
+        record = json.loads((folder / "one.json").read_text("utf-8"))["models"]["specialist"]
+        assert (record["mean_spread"], record["mean_mutual_information"]) == expected
 
 
 async def test_a_model_without_a_mask_writes_none(tmp_path: Path) -> None:

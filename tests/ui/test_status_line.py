@@ -53,6 +53,18 @@ def test_reading_says_where_there_is_none() -> None:
     assert read_at(image, None, 1, 0).explained() == ""
 
 
+def test_reading_explains_what_the_views_contradict_each_other_in() -> None:
+    """The mutual information of the likeliest label stands in the explanation, where somebody looked."""
+    maps = np.full((1, 2, 2), 0.25, np.float32)
+    doubt = np.full((1, 2, 2), 0.125, np.float32)
+    prediction = Prediction("a", "specialist", maps, mutual_information=doubt)
+    image = Image(np.full((2, 2, 1), 7, np.uint8))
+    case = Case(image, TASKS["polyp"], (prediction,), fusion=fuse((prediction,)))
+    reading = read_at(image, case, 0, 1)
+    assert reading.contradiction == 0.125
+    assert "The specialist's views contradict each other: 0.12 bits" in reading.explained()
+
+
 def test_reading_without_masks_is_the_pixel() -> None:
     """Before the analysis there is only the image's own value."""
     image = Image(np.full((2, 2, 1), 513, np.uint16))
