@@ -60,8 +60,8 @@ class InputSpec(_Frozen):
         channels: 3, or 1 for the luma of the RGB image.
         mean: per channel, of pixels scaled to [0,1].
         std: per channel; x becomes (x - mean) / std.
-        normalise: "fixed" by `mean` and `std`, or "image" by those of each image itself, per channel (z-score,
-            as nnU-Net has it).
+        normalise: "fixed" by `mean` and `std`, or "image" by those of each image itself, per channel (a
+            z-score, as nnU-Net has it).
     """
 
     geometry: Literal["stretch", "letterbox", "tile"]
@@ -172,9 +172,9 @@ class _Quality(_Frozen):
 class _CardFields(_Frozen):
     """What both kinds of card have.
 
-    `licence` is that of the weights, in words or as an SPDX id; `fetch` says where files come from that are not
-    beside the card. `folder` is where the card was read from and `toml_sha256` the hash of the bytes that were read, neither a
-    field of the file.
+    `licence` is that of the weights, in words or as an SPDX id; `fetch` says where files come from that are
+    not beside the card. `folder` is where the card was read from and `toml_sha256` the hash of the bytes that
+    were read, neither a field of the file.
     """
 
     schema_: Literal[1] = Field(alias="schema")
@@ -205,6 +205,7 @@ class Int8Spec(_Frozen):
         high: upper end.
         n: images.
         speedup: how many times as fast a run of one input was where it was measured.
+        novelty_limit: the limit of its own novelty output, which rounding raises; None where it has none.
     """
 
     weights: str
@@ -214,6 +215,7 @@ class Int8Spec(_Frozen):
     high: float
     n: int = Field(gt=0)
     speedup: float = Field(gt=1)
+    novelty_limit: float | None = Field(default=None, gt=0)
 
 
 class SpecialistCard(_CardFields):
@@ -251,6 +253,13 @@ class SpecialistCard(_CardFields):
     def _runnable(self) -> Self:
         check_torch(self.weights, self.network, self.dropout, int8=self.int8 is not None)
         return self
+
+    def novelty_limit(self, *, int8: bool) -> float | None:
+        """The limit of the novelty output of either network, None where it has no such output."""
+        if self.novelty is None:
+            return None
+        variant = self.int8.novelty_limit if int8 and self.int8 is not None else None
+        return variant or self.novelty.limit
 
     def files(self) -> tuple[tuple[str, str], ...]:
         """(file name, SHA-256) of the weights, and of those in eight bits if there are any."""

@@ -122,7 +122,8 @@ class CardedSpecialist:
         views = affordable(self._views, len(prepared.inputs) * network.draws)
         strange: list[FloatArray] = []
         seen = average(self._samples(prepared, views, network, ticket, strange), prepared)
-        novelty = self._novelty(strange, len(prepared.inputs))
+        limit = self.card.novelty_limit(int8=network.variant is not None)
+        novelty = None if limit is None else _novelty(strange, len(prepared.inputs)) / limit
         if seen.mean.shape[0] != len(task.labels):
             raise InferenceError(
                 f"{self.name} gives {seen.mean.shape[0]} label(s), the task {task.name} has "
@@ -166,12 +167,6 @@ class CardedSpecialist:
             notes.append(f"unlike what {self.name} was trained on ({novelty:.1f} times the limit)")
         return tuple(notes)
 
-    def _novelty(self, values: Sequence[FloatArray], inputs: int) -> float | None:
-        """How unlike the training the image as it is (the first view) is: the mean over its inputs."""
-        if self.card.novelty is None:
-            return None
-        return float(np.concatenate(values)[:inputs].mean()) / self.card.novelty.limit
-
     def _open(self) -> Network:
         if self._network is None:
             self._network = self._load()
@@ -205,3 +200,8 @@ class CardedSpecialist:
             yield maps
         for _ in range(1, network.draws):
             yield from view_maps(prepared.inputs, views[:looked], run)
+
+
+def _novelty(values: Sequence[FloatArray], inputs: int) -> float:
+    """How unlike the training the image as it is (the first view) is: the mean over its inputs."""
+    return float(np.concatenate(values)[:inputs].mean())

@@ -55,6 +55,7 @@ class Verdict:
         n: images.
         speedup: how many times as fast a run of one input is.
         estranged: share of the images beyond the novelty limit, less that with the full network.
+        strangeness: median ratio of both networks' novelties, by which the limit is raised.
     """
 
     change: float
@@ -63,6 +64,7 @@ class Verdict:
     n: int
     speedup: float
     estranged: float = 0.0
+    strangeness: float = 1.0
 
     @property
     def admitted(self) -> bool:
@@ -107,15 +109,18 @@ def add_variant(
     to_int8(full, lambda: ({name: one} for one in inputs), variant)
     eight = card.model_copy(update={"weights": variant.name, "sha256": sha256(variant), "int8": None})
     before, after = (scores(one, cases, threads) for one in (card.model_copy(update={"int8": None}), eight))
-    change, estranged = (after - before).T
+    change = after[:, 0] - before[:, 0]
     low, high = _interval(change)
+    strangeness = float(np.median(after[:, 1] / before[:, 1])) if card.novelty is not None else 1.0
+    estranged = (after[:, 1] > strangeness).mean() - (before[:, 1] > 1.0).mean()
     verdict = Verdict(
         round(float(change.mean()), 4),
         round(low, 4),
         round(high, 4),
         len(cases),
         round(_speedup(full, variant, inputs[0], threads), 2),
-        round(float(estranged.mean()), 4),
+        round(float(estranged), 4),
+        round(strangeness, 4),
     )
     write_verdict(card_path, verdict, variant)
     return verdict
@@ -143,12 +148,12 @@ def calibration_inputs(card: SpecialistCard, folders: Sequence[Path], images: in
 
 
 def scores(card: SpecialistCard, cases: Sequence[Example], threads: int) -> NDArray[np.float64]:
-    """Each case as the viewer segments it on a CPU: (N,2), Dice and whether it is beyond the novelty limit.
+    """Each case as the viewer segments it on a CPU: (N,2), Dice and novelty in multiples of the limit.
 
-    Dice of fundus photographs is that inside the field of view.
+    Dice of fundus photographs is that inside the field of view; where there is no novelty, it is 1.
     """
 
-    async def measured() -> list[tuple[float, bool]]:
+    async def measured() -> list[tuple[float, float]]:
         specialist = OnnxSpecialist(card, thread, device="cpu", threads=threads)
         found = [await _score(specialist, case) for case in cases]
         await specialist.close()
@@ -161,14 +166,14 @@ def scores(card: SpecialistCard, cases: Sequence[Example], threads: int) -> NDAr
         thread.close()
 
 
-async def _score(specialist: OnnxSpecialist, case: Example) -> tuple[float, bool]:
+async def _score(specialist: OnnxSpecialist, case: Example) -> tuple[float, float]:
     task = TASKS[specialist.card.task]
     prediction = await specialist.segment(Image(case.image, modality=task.modality), task)
     mask, truth = prediction.mask[0], case.mask > 127
     if specialist.card.task == "vessel":
         inside = field_of_view(case.image)
         mask, truth = mask & inside, truth & inside
-    return dice(mask, truth), (prediction.novelty or 0.0) > 1.0
+    return dice(mask, truth), 1.0 if prediction.novelty is None else prediction.novelty
 
 
 def _interval(change: NDArray[np.float64]) -> tuple[float, float]:
@@ -206,6 +211,9 @@ def write_verdict(card_path: Path, verdict: Verdict, variant: Path) -> None:
             "n": verdict.n,
             "speedup": verdict.speedup,
         }
+        if "novelty" in values:
+            limit = round(values["novelty"]["limit"] * verdict.strangeness, 4)
+            values["int8"]["novelty_limit"] = limit
     write_card(card_path, values)
     if not verdict.admitted:
         variant.unlink(missing_ok=True)

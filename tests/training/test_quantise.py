@@ -97,3 +97,14 @@ def test_only_specialists_have_variants(tmp_path: Path) -> None:
 
     with pytest.raises(CardError, match=r"generalist\.toml"):
         add_variant(resources.path("models") / "generalist.toml", [tmp_path])
+
+
+def test_the_novelty_limit_is_raised_as_rounding_raises_novelty(tmp_path: Path) -> None:
+    """The variant has a limit of its own; without a variant it is the card's."""
+    write_convolutions(tmp_path / "conv.onnx")
+    card = write_card(tmp_path, "conv", novelty={"limit": 2.0}, **CARD)
+    (tmp_path / "conv.int8.onnx").write_bytes(b"eight bits")
+    write_verdict(card, replace(GOOD, strangeness=1.25), tmp_path / "conv.int8.onnx")
+    read = read_card(card)
+    assert isinstance(read, SpecialistCard)
+    assert [read.novelty_limit(int8=eight) for eight in (False, True)] == [2.0, 2.5]
