@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +53,22 @@ class Wobbly(nn.Module):
 
 
 def write_archive(
-    path: Path, network: nn.Module, *, free: bool = True, size: tuple[int, int] = (32, 32)
+    path: Path, network: nn.Module, *, free: bool = True, axes: Mapping[int, Any] | None = None
 ) -> None:
-    """`torch.export.save` of `network` in eval mode, its batch axis free or fixed at 2."""
+    """`torch.export.save` of `network` in eval mode, for 32x32 pixels, its batch axis free or fixed at 2.
+
+    Args:
+        path: where to write it.
+        network: it.
+        free: whether the batch axis is.
+        axes: others that are free, to what `torch.export.Dim` makes of them.
+    """
     batch = {0: torch.export.Dim("batch", min=1, max=64)} if free else {}
+    batch |= axes or {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own internals
         exported = torch.export.export(
-            network.eval(), (torch.rand(2, 3, *size),), dynamic_shapes=(batch,), strict=False
+            network.eval(), (torch.rand(2, 3, 32, 32),), dynamic_shapes=(batch,), strict=False
         )
         torch.export.save(exported, path)
 

@@ -146,6 +146,9 @@ def _clean_payload(config: dict[str, Any]) -> dict[str, Any]:
 def _clean_model(model: dict[str, Any]) -> dict[str, Any]:
     module = model["graph_module"]
     model["guards_code"] = []  # Python source; the input's size is compared with the card instead
+    # of sizes, not of what is computed of them ("8*s39"), which follows
+    ranges = model["range_constraints"].items()
+    model["range_constraints"] = {name: limits for name, limits in ranges if _NAME.fullmatch(name)}
     module["metadata"] = {}
     module["treespec_namedtuple_fields"] = {}
     module["module_call_graph"] = module["module_call_graph"][:1]  # of the whole network, not of its parts

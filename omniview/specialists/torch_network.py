@@ -136,22 +136,14 @@ def open_torch(
         import torch
     except ImportError as error:
         raise WeightsError(f"{card.name} needs PyTorch, which is not installed.", _INSTALL) from error
-    least, most = 1, BATCH
-    network: nn.Module
-    if path.suffix.lower() == ".pt2":
-        program = open_exported(path)
-        least, most = _batches(program, card)
-        network = _module_of(program, path, dropping=card.dropout.samples > 0)
-    else:
-        network = _filled(path, card, build)
-        if card.dropout.samples:
-            _drop(network, card)
     where, fallback = _device(device)
-    if where.type == "cuda":
-        try:
-            network = network.to(where)
-        except RuntimeError as error:
-            where, fallback = torch.device("cpu"), f"CUDA was found but did not start: {_first_line(error)}"
+    try:
+        network, least, most = _on_device(path, card, build, where)
+    except RuntimeError as error:
+        if where.type != "cuda":
+            raise
+        where, fallback = torch.device("cpu"), f"CUDA was found but did not start: {_first_line(error)}"
+        network, least, most = _on_device(path, card, build, where)
     lower = None
     if where.type == "cuda" and precision != "fp32" and card.network.precision != "float32":
         lower = getattr(torch, card.network.precision)
@@ -169,6 +161,24 @@ def open_torch(
         lower,
         threads or max(1, (os.cpu_count() or 2) - 1),
     )
+
+
+def _on_device(
+    path: Path, card: SpecialistCard, build: Build, where: torch.device
+) -> tuple[nn.Module, int, int]:
+    """The network on its device, and the fewest and the most inputs of one run."""
+    if path.suffix.lower() == ".pt2":
+        from torch.export.passes import move_to_device_pass
+
+        program = open_exported(path)
+        least, most = _batches(program, card)
+        if where.type != "cpu":
+            program = move_to_device_pass(program, where.type)  # graphs name devices, too
+        return _module_of(program, path, dropping=card.dropout.samples > 0), least, most
+    network = _filled(path, card, build)
+    if card.dropout.samples:
+        _drop(network, card)
+    return network.to(where), 1, BATCH
 
 
 def _device(wanted: Device) -> tuple[torch.device, str | None]:

@@ -67,6 +67,16 @@ def test_a_plain_network_computes_the_same(archive: Path) -> None:
             torch.testing.assert_close(module(image), network(image), rtol=0, atol=1e-6)
 
 
+def test_sizes_left_free_stay_free(tmp_path: Path) -> None:
+    """Sizes that the graph computes from others, as torch writes them, are understood."""
+    axes = {2: 8 * torch.export.Dim("h", min=2, max=50), 3: 8 * torch.export.Dim("w", min=2, max=50)}
+    write_archive(tmp_path / "tiny.pt2", Tiny(), axes=axes)
+    module = open_exported(tmp_path / "tiny.pt2").module()
+    image = torch.rand(1, 3, 48, 80)
+    with torch.inference_mode():
+        torch.testing.assert_close(module(image), Tiny().eval()(image), rtol=0, atol=1e-6)
+
+
 def test_sample_inputs_are_never_unpickled(archive: Path, tmp_path: Path) -> None:
     """They are a pickle that torch would run; here nobody looks at them."""
     mark = tmp_path / "ran"
