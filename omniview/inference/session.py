@@ -149,6 +149,7 @@ def _providers(device: Device, ort: Any) -> list[Any]:
     if device == "tensorrt" and "TensorrtExecutionProvider" in ort.get_available_providers():
         from omniview.settings import home
 
+        home().mkdir(parents=True, exist_ok=True)  # TensorRT makes one folder, not two
         cached = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(home() / "tensorrt")}
         wanted.insert(0, ("TensorrtExecutionProvider", cached))
     return wanted

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from omniview.errors import InferenceError, WeightsError
-from omniview.inference.session import open_session
+from omniview.inference.session import CPU, gpu_may_run, open_session
+from omniview.settings import Device
 from tests.networks import write_brightness
 
 
@@ -26,11 +27,18 @@ def test_the_network_runs_and_names_its_provider(tmp_path: Path) -> None:
     np.testing.assert_allclose(logits, 0.5, rtol=1e-6)
 
 
-def test_cuda_asked_for_is_cuda_or_a_reason(tmp_path: Path) -> None:
-    """Asked for CUDA, the session runs there or says why it does not."""
+@pytest.mark.parametrize(
+    ("device", "wanted"), [("cuda", "CUDAExecutionProvider"), ("tensorrt", "TensorrtExecutionProvider")]
+)
+def test_a_gpu_asked_for_is_taken_or_there_is_a_reason(tmp_path: Path, device: Device, wanted: str) -> None:
+    """Asked for CUDA or TensorRT, the session runs there or says why it does not; automatically it runs."""
     write_brightness(tmp_path / "m.onnx")
-    session = open_session(tmp_path / "m.onnx", device="cuda", threads=1)
-    assert (session.provider == "CUDAExecutionProvider") == (session.fallback is None)
+    session = open_session(tmp_path / "m.onnx", device=device, threads=1, steady=True)
+    assert (session.provider == wanted) == (session.fallback is None)
+    for side in (4, 5, 4):
+        (logits,) = session.run({"image": np.full((1, 3, side, side), 0.75, np.float32)})
+        np.testing.assert_allclose(logits, 5.0, rtol=1e-3)
+    assert gpu_may_run(device) or session.provider == CPU
 
 
 def test_a_broken_file_is_a_weights_error(tmp_path: Path) -> None:
