@@ -27,6 +27,7 @@ from omniview.ui.preferences import Preferences
 
 if TYPE_CHECKING:
     from omniview.ui.batch_plan import Scorer
+    from omniview.ui.finetune_plan import Tuner
 
 __all__ = ["FIRST_SAMPLE", "SWITCH_S", "run", "start"]
 
@@ -57,6 +58,7 @@ def run(
 
     `consent` says that pixels may leave this machine for this run; all else is as of `start`.
     """
+    from omniview.backing.finetuner import FolderTuner
     from omniview.backing.gate import Gate
     from omniview.backing.preferences import StoredPreferences
     from omniview.backing.scorer import FolderScorer
@@ -71,6 +73,7 @@ def run(
         permission=Gate(lambda: composer.settings, given=consent),
         preferences=StoredPreferences(lambda: composer.settings, composer.use),
         scorer=FolderScorer(lambda: composer.settings, consent=consent),
+        tuner=FolderTuner(lambda: composer.settings, composer.use),
         truth=truth,
         task=task,
         omnimodel=omnimodel,
@@ -88,6 +91,7 @@ def start(
     permission: Permission | None = None,
     preferences: Preferences | None = None,
     scorer: Scorer | None = None,
+    tuner: Tuner | None = None,
     truth: Path | None = None,
     task: str = AUTO,
     omnimodel: str = "builtin",
@@ -104,6 +108,7 @@ def start(
         permission: keys and consents for cloud omnimodels.
         preferences: the person's settings; without them there is no dialog for them.
         scorer: scores folders; without it there is no dialog for that.
+        tuner: fine-tunes specialists; without it there is no dialog for that.
         truth: mask of the first image.
         task: name of the task, or `auto`.
         omnimodel: who gives the second opinion.
@@ -152,7 +157,9 @@ def start(
             session = Session(Snapshot(task=task, omnimodel=omnimodel, offline=offline))
 
             async def main() -> int:
-                window = Window(session, models, permission, preferences=preferences, scorer=scorer)
+                window = Window(
+                    session, models, permission, preferences=preferences, scorer=scorer, tuner=tuner
+                )
                 this = asyncio.current_task()
                 assert this is not None
                 # Qt's loop runs no Python while nothing happens, so that Ctrl-C would wait for the mouse

@@ -1,7 +1,8 @@
-"""`omniview train`: a specialist or the generalist from labelled folders."""
+"""`omniview train`: a specialist or the generalist from labelled folders, anew or from one that is there."""
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,30 +11,67 @@ import typer
 from rich.markup import escape
 
 from omniview.cli.console import console
+from omniview.cli.finetune import STOPPED, fine_tune
 from omniview.cli.options import Out
+from omniview.errors import SettingsError
 
 __all__ = ["train"]
 
 
 def train(
-    task: Annotated[str, typer.Option(help="polyp, vessel, breast, nuclei, generalist, or all")],
-    data: Annotated[list[Path], typer.Option(help="folder with images/, masks/, split.csv; repeatable")],
+    data: Annotated[
+        list[Path], typer.Option(help="folder with images/, masks/, perhaps split.csv; several may follow")
+    ],
     out: Out,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="instead of the recipe's schedule")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="polyp, vessel, breast, nuclei, generalist, or all")
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="CARD", help="fine-tune this specialist instead")
+    ] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[FOLDER...]", show_default=False)] = None,
+    parts: Annotated[str, typer.Option(help="with --from: decoder, adapter, or all")] = "decoder",
+    name: Annotated[str, typer.Option(help="with --from: name of the new model")] = "",
+    install: Annotated[
+        bool, typer.Option("--install", help="with --from: use the new model if it is better")
+    ] = False,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="instead of the recipe's schedule; with --from: at most")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="a counted schedule instead of minutes")] = None,
     seed: Annotated[int | None, typer.Option(help="instead of the recipe's")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads")] = 1,
+    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
 ) -> None:
-    """Train, calibrate and export; the same command continues a run that was killed."""
+    """Train, calibrate and export; the same command continues a run that was stopped or killed.
+
+    With --from a specialist learns from 5 or more masks of your own; it takes the old one's place only if it
+    is better on masks that were held out.
+    """
+    folders = [*data, *(more or ())]
+    if (task is None) == (from_ is None):
+        raise SettingsError("Training needs a task, or a specialist to begin with.", "Give --task or --from.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if from_ is not None:
+        options = {"parts": parts, "name": name, "minutes": minutes, "steps": steps, "threads": threads}
+        if seed is not None:
+            options["seed"] = seed
+        fine_tune(from_, folders, out, options, installed=install, child=child)
+        return
     from omniview.training.run import TASK_NAMES, default_settings, folders_of
     from omniview.training.run import train as fit
 
-    for name in TASK_NAMES if task == "all" else (task,):
-        settings = replace(default_settings(name), threads=threads)
+    assert task is not None
+    for each in TASK_NAMES if task == "all" else (task,):
+        settings = replace(default_settings(each), threads=threads)
         if minutes is not None or steps is not None:
             settings = replace(settings, minutes=minutes, steps=steps)
         if seed is not None:
             settings = replace(settings, seed=seed)
-        own = folders_of(name, data) if task == "all" and name != "generalist" else data
-        card = fit(name, own, out, settings=settings, progress=lambda p: console.print(escape(str(p))))
+        own = folders_of(each, folders) if task == "all" and each != "generalist" else folders
+        try:
+            card = fit(each, own, out, settings=settings, progress=lambda p: console.print(escape(str(p))))
+        except KeyboardInterrupt as error:
+            console.print("Stopped. The same command goes on from here.")
+            raise typer.Exit(STOPPED) from error
         typer.echo(card)

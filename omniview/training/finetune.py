@@ -42,6 +42,7 @@ RATE_SHARE = 0.1
 ENCODER_RATE = 5e-5
 LOOKS = 10
 PATIENCE = 4
+CHECKPOINT_S = 10.0
 
 
 def finetune(
@@ -220,7 +221,7 @@ class _Work:
             encoder_rate=ENCODER_RATE,
             seed=self.wish.seed + 1000 * place,
             threads=self.wish.threads,
-            checkpoint_seconds=10.0,
+            checkpoint_seconds=CHECKPOINT_S,
         )
 
     def _every(self) -> int:

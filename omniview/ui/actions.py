@@ -86,6 +86,8 @@ _MENUS: tuple[tuple[str, tuple[tuple[str, str, tuple[str, ...]], ...]], ...] = (
             ("permit", "&Key and consent…", ()),
             ("preview", "Show what would be &sent…", ()),
             ("withdraw", "&Withdraw consent", ()),
+            (_RULE, "", ()),
+            ("finetune", "&Fine-tune a specialist…", ()),
         ),
     ),
     ("&Help", (("keys", "&Keys and mouse", ("F1",)), ("about", "&About OmniView", ()))),

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from PyQt6.QtCore import QEvent, QObject, Qt
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPixmap
@@ -22,6 +22,8 @@ from omniview.ui.canvas import Canvas
 from omniview.ui.case_list import CaseList
 from omniview.ui.choosers import Choosers
 from omniview.ui.consent import Consents
+from omniview.ui.finetune_plan import Tuner
+from omniview.ui.finetunes import FineTunes
 from omniview.ui.frame import whole_window
 from omniview.ui.frame_bar import FrameBar
 from omniview.ui.layer_keys import LayerKeys
@@ -51,6 +53,14 @@ _LEFT, _RIGHT = 210, 336
 _START = (1280, 800)
 
 
+class _Part(Protocol):
+    """What works beside the panels, and is waited for and ended with the window."""
+
+    async def settle(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
 class Window(QMainWindow):
     """OmniView's window.
 
@@ -60,6 +70,7 @@ class Window(QMainWindow):
         permission: keys and consents for cloud omnimodels, or None where there are none.
         preferences: the person's settings, or None where they cannot be changed.
         scorer: scores folders, or None where that is not wanted.
+        tuner: fine-tunes specialists, or None where that is not wanted.
     """
 
     def __init__(
@@ -70,6 +81,7 @@ class Window(QMainWindow):
         *,
         preferences: Preferences | None = None,
         scorer: Scorer | None = None,
+        tuner: Tuner | None = None,
     ) -> None:
         super().__init__()
         self.session = session
@@ -79,6 +91,7 @@ class Window(QMainWindow):
         self._consents = Consents(self, session, permission, self.workflow.analyse_again)
         self.settings = SettingsDesk(self, session, preferences, self.workflow.analyse_again)
         self.batches = Batches(self, session, models, scorer, self.workflow.open)
+        self.finetunes = FineTunes(self, session, tuner, self.workflow.analyse_again, self._complain)
         self.touring = Touring(session, self._complain)
         self.canvas = Canvas()
         self.cases, self.choosers = CaseList(), Choosers(models.tasks(), models.omnimodels())
@@ -116,17 +129,20 @@ class Window(QMainWindow):
 
     async def settle(self) -> None:
         """Wait until all that was asked for is on screen."""
-        for part in (self._opening, self._consents, self.settings, self.batches, self.touring):
+        for part in self._parts():
             await part.settle()
         await self.workflow.settle()
         await self.canvas.settle()
 
     async def rest(self) -> None:
         """Stop all work; the window may be deleted afterwards."""
-        for part in (self._opening, self._consents, self.settings, self.batches, self.touring):
+        for part in self._parts():
             await part.close()
         await self.workflow.close()
         await self.canvas.close_down()
+
+    def _parts(self) -> tuple[_Part, ...]:
+        return self._opening, self._consents, self.settings, self.batches, self.finetunes, self.touring
 
     def picture(self) -> QPixmap:
         """The window as it looks now."""
@@ -236,6 +252,7 @@ class Window(QMainWindow):
             "settings": self.settings.open,
             "permit": lambda: self._consents.ask(explain=True),
             "preview": self._consents.preview,
+            "finetune": self.finetunes.open,
             "withdraw": self._consents.withdraw,
             "keys": lambda: KeysBox(self).open(),
             "about": lambda: AboutBox(self).open(),
