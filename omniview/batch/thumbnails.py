@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from omniview.core.case import Case
 from omniview.core.image import Array, FloatArray, UInt8Array
@@ -23,12 +25,21 @@ _DASH, _GAP = 9.0, 6.0  # drawn pixels, as all that follows
 _NARROW = 10.0  # casings around thinner structures would hide them
 _CASING, _BORDER = 0.55, 2  # opacity and total width of the dark border that lifts a line off any tissue
 _WIDTH, _WIDE = 3, {Layer.FUSED: 5}  # the fused mask shows beside the other lines
+_LEFT = np.rint(255.0 - _CASING * np.arange(256)).astype(
+    np.uint8
+)  # of the light, where the casing is so dense
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
     layer: Layer
     outline: Outline
+    pieces: list[npt.NDArray[np.int32]]
+
+    @property
+    def width(self) -> int:
+        """In drawn pixels, without its casing."""
+        return _WIDE.get(self.layer, _WIDTH)
 
 
 def thumbnail(case: Case, side: int = SIDE) -> bytes:
@@ -51,17 +62,13 @@ def thumbnail(case: Case, side: int = SIDE) -> bytes:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     drawn = (size[0] * _DETAIL, size[1] * _DETAIL)
     canvas = _picture(case, drawn)
-    lines = [_Line(layer, _traced(maps, drawn)) for layer, maps in _maps(case)]
+    lines = _lines(case, drawn)
     slim = min((one.outline.breadth for one in lines if len(one.outline.points)), default=float(side))
     if slim >= _NARROW:
-        shade = np.zeros(canvas.shape[:2], np.uint8)
-        for one in lines:
-            _draw(shade, one, (255,), _WIDE.get(one.layer, _WIDTH) + _BORDER)
-        left = np.float32(1.0) - shade[..., None] * np.float32(_CASING / 255.0)
-        canvas = np.rint(canvas * left).astype(np.uint8)
+        canvas = _cased(canvas, lines)
     for one in lines:
         red, green, blue = LOOKS[one.layer].colour
-        _draw(canvas, one, (blue, green, red), _WIDE.get(one.layer, _WIDTH) if slim >= _NARROW else 1)
+        _draw(canvas, one, (blue, green, red), one.width if slim >= _NARROW else 1, cv2.LINE_AA)
     small = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
     # whole colours for every pixel: else lines of one pixel turn grey
     options = (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)
@@ -99,13 +106,40 @@ def _traced(maps: Array, size: tuple[int, int]) -> Outline:
     return trace(np.stack(planes), finest=1)
 
 
-def _draw(canvas: UInt8Array, line: _Line, colour: tuple[int, ...], thickness: int) -> None:
-    outline, look = line.outline, LOOKS[line.layer]
+def _lines(case: Case, size: tuple[int, int]) -> list[_Line]:
+    """All outlines, the lowest first; a map that two layers share is traced once, such as a lone answer's."""
+    traced: dict[int, Outline] = {}  # by where the map lies in memory
+    lines = []
+    for layer, maps in _maps(case):
+        place = maps.ctypes.data
+        if place not in traced:
+            traced[place] = _traced(maps, size)
+        lines.append(_Line(layer, traced[place], _pieces(layer, traced[place])))
+    return lines
+
+
+def _pieces(layer: Layer, outline: Outline) -> list[npt.NDArray[np.int32]]:
+    """What is drawn of an outline, contours or dashes, in OpenCV's fixed-point coordinates."""
     points = outline.points - np.float32(0.5)  # OpenCV counts pixel centres
-    ends = zip(outline.starts, outline.starts[1:], strict=False)
-    pieces = [points[a:b] for a, b in ends]
-    if look.dashed:
+    pieces = [points[a:b] for a, b in pairwise(outline.starts)]
+    if LOOKS[layer].dashed:
         pieces = [part for piece in pieces for part in dashes(piece, _DASH, _GAP)]
-    if pieces:
-        fixed = [fixed_point(piece) for piece in pieces]
-        cv2.polylines(canvas, fixed, not look.dashed, colour, thickness, cv2.LINE_AA, FIXED_BITS)
+    if not pieces:
+        return []
+    return np.split(fixed_point(np.concatenate(pieces)), np.cumsum([len(piece) for piece in pieces])[:-1])
+
+
+def _cased(canvas: UInt8Array, lines: list[_Line]) -> UInt8Array:
+    """The picture, darker where lines are to come."""
+    shade = np.zeros(canvas.shape[:2], np.uint8)
+    for one in lines:
+        # shrinking smooths the rim of a dark border well enough
+        _draw(shade, one, (255,), one.width + _BORDER, cv2.LINE_8)
+    left = cv2.LUT(shade, _LEFT)
+    return np.asarray(cv2.multiply(canvas, cv2.merge((left, left, left)), scale=1.0 / 255.0), np.uint8)
+
+
+def _draw(canvas: UInt8Array, line: _Line, colour: tuple[int, ...], thickness: int, kind: int) -> None:
+    if line.pieces:
+        closed = not LOOKS[line.layer].dashed
+        cv2.polylines(canvas, line.pieces, closed, colour, thickness, kind, FIXED_BITS)

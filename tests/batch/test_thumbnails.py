@@ -61,6 +61,19 @@ async def test_truth_is_a_broken_line() -> None:
     assert np.count_nonzero(np.diff(yellow.astype(int))) > 6
 
 
+def test_lines_have_a_dark_border() -> None:
+    """On bright tissue the picture is darker right beside a line, and nowhere else."""
+    truth = np.zeros((1, 120, 120), bool)
+    truth[:, 30:90, 30:90] = True
+    image = Image(np.full((120, 120, 3), 200, np.uint8))
+    shown = _decoded(thumbnail(Case(image, TASKS["polyp"], truth=Truth(truth))))
+    # yellow lacks blue all along, so that red tells the border from the line
+    dark = np.argwhere(shown[..., 0] < 160)
+    assert len(dark) > 100
+    away = np.abs(dark[:, :, None] - np.array([60, 180])).min(axis=(1, 2))
+    assert away.max() <= 4
+
+
 @pytest.mark.parametrize(
     ("shape", "side", "expected"),
     [
