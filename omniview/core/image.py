@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -114,4 +115,6 @@ class Image:
             scale = np.float32(255.0 / max(high - low, 1e-12))
             scaled = (pixels.astype(np.float32) - np.float32(low)) * scale
             eight = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-        return np.ascontiguousarray(np.broadcast_to(eight, (*self.shape, 3)))
+        if eight.shape[2] == 1:
+            return np.asarray(cv2.cvtColor(np.ascontiguousarray(eight), cv2.COLOR_GRAY2RGB), np.uint8)
+        return np.ascontiguousarray(eight)
