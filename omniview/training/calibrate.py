@@ -32,6 +32,8 @@ Network = Callable[[Floats], Floats]
 
 THRESHOLDS = tuple(float(t) for t in np.round(np.arange(0.15, 0.86, 0.05), 2))
 COVERAGE = 0.9
+SET = 30
+"""The fewest cases of a data set whose own residuals say how wide its intervals must be."""
 BAND_SHARE = 0.03
 PIXELS_PER_IMAGE = 4000
 SMALLEST_ERROR = 0.01
@@ -225,6 +227,7 @@ def conformal_curve(
     dice: NDArray[np.float64],
     fold: NDArray[np.intp],
     counted: Bools | None = None,
+    sets: NDArray[np.str_] | None = None,
 ) -> Curve:
     """Curve of Dice on a score, with an interval as wide as errors usually are at that score.
 
@@ -236,6 +239,8 @@ def conformal_curve(
         dice: (n,) in [0,1].
         fold: (n,) cases of one fold are judged by the others.
         counted: (n,) which residuals the promise is about; None: all.
+        sets: (n,) which data set each is of: the promise is kept in every set of thirty or more, not only on
+            average over an easy and a hard one; None: all are of one.
     """
     knots, values = quality_curve(score, dice, bins=10)
     residuals = np.empty(len(dice))
@@ -245,13 +250,19 @@ def conformal_curve(
     near = max(5, len(residuals) // 5)
     closest = (np.argsort(np.abs(score - knot), kind="stable")[:near] for knot in knots)
     usual = np.array([max(SMALLEST_ERROR, float(residuals[rows].mean())) for rows in closest])
-    relative = np.sort(
-        (residuals / np.interp(score, knots, usual))[slice(None) if counted is None else counted]
-    )
-    rank = math.ceil((len(relative) + 1) * COVERAGE)
-    factor = float(relative[rank - 1]) if rank <= len(relative) else math.inf
+    relative = residuals / np.interp(score, knots, usual)
+    chosen = np.ones(len(dice), np.bool_) if counted is None else counted
+    factor = _quantile(relative[chosen])
+    if sets is not None:
+        parts = [relative[chosen & (sets == name)] for name in np.unique(sets)]
+        factor = max([factor, *(_quantile(part) for part in parts if len(part) >= SET)])
     widths = tuple(round(float(min(1.0, factor * u)), 4) for u in usual)
     return Curve(knots, values, widths, residuals)
+
+
+def _quantile(relative: NDArray[np.float64]) -> float:
+    rank = math.ceil((len(relative) + 1) * COVERAGE)
+    return float(np.sort(relative)[rank - 1]) if rank <= len(relative) else math.inf
 
 
 def _best_threshold(cases: Sequence[Seen], temperature: float) -> float:

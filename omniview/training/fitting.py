@@ -74,7 +74,13 @@ class Fit:
     harmed: float
 
 
-def fit(cases: Sequence[Observed], *, alpha: float = ALPHA, groups: Sequence[str] | None = None) -> Fit:
+def fit(
+    cases: Sequence[Observed],
+    *,
+    alpha: float = ALPHA,
+    groups: Sequence[str] | None = None,
+    sets: Sequence[str] | None = None,
+) -> Fit:
     """Fit trust, predicted quality and margins of a pair.
 
     Args:
@@ -82,6 +88,7 @@ def fit(cases: Sequence[Observed], *, alpha: float = ALPHA, groups: Sequence[str
         alpha: what the margins may miss on average, in (0,1).
         groups: one a case: cases of one group (a patient, a video) are never on both sides of the cross
             validation; None: each case is one of its own.
+        sets: the data set of each case, see :func:`omniview.training.calibrate.conformal_curve`.
 
     Raises:
         ValueError: fewer than `FEWEST` cases, or fewer groups than there are folds.
@@ -101,7 +108,7 @@ def fit(cases: Sequence[Observed], *, alpha: float = ALPHA, groups: Sequence[str
     every = np.ones(len(cases), np.bool_)
     chosen = _trust(table, every) if better else _cautious(table, every)
     mixed, final = table.mixed(chosen), table.fused(chosen)
-    curve = conformal_curve(mixed, final, fold)
+    curve = conformal_curve(mixed, final, fold, sets=None if sets is None else np.array(sets))
     weights = table.trust(chosen)
     fitted = replace(
         chosen,

@@ -38,13 +38,14 @@ class Judged:
     """What the network showed of one image, and how good its mask was.
 
     ``signs (len(SIGNS),)``; ``dice`` in [0,1]; ``group`` stays on one side of every fold; ``worsened``: the
-    image was not itself.
+    image was not itself; ``set``: the data set that it is of.
     """
 
     signs: Doubles
     dice: float
     group: str
     worsened: bool
+    set: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def fit_quality(cases: Sequence[Judged]) -> FittedQuality | None:
     weight = np.where(own, 1.0, own.sum() / max(1, (~own).sum()))
     penalty = min(PENALTIES, key=lambda p: _error(seen, scores, weight, own, fold, p))
     held_out = _held_out(seen, scores, weight, fold, penalty)
-    curve = conformal_curve(held_out, scores, fold, own)
+    curve = conformal_curve(held_out, scores, fold, own, np.array([case.set for case in cases]))
     head = _head(*_ridge(seen, scores, weight, penalty), seen[own].mean(axis=0))
     rank = float(np.nan_to_num(spearmanr(held_out[own], scores[own]).statistic))
     covered = curve.residuals[own] <= np.interp(held_out[own], curve.knots, curve.half_widths)

@@ -156,7 +156,8 @@ def novelty(session: Session, spec: InputSpec, case: Example) -> float:
 def _judged(seen: Seen, case: Example, strange: float, calibration: Calibration, *, worse: bool) -> Judged:
     shown = _shown(seen, calibration)
     looks: Doubles = signs(shown.mean, shown.spread, strange)
-    return Judged(looks, seen.dice(shown.mean[0]), f"{case.folder}/{case.group or case.name}", worse)
+    group = f"{case.folder}/{case.group or case.name}"
+    return Judged(looks, seen.dice(shown.mean[0]), group, worse, case.folder)
 
 
 def _shown(seen: Seen, calibration: Calibration) -> Averaged:

@@ -57,9 +57,9 @@ def main(
     for specialist in specialists_of(models, task):
         own = folders_of(specialist.task, folders)
         seen = asyncio.run(look(specialist, generalist, own))
-        rows = ((folder.name, row) for folder in own for row in read_rows(folder))
-        groups = [f"{name} {row.group}" for name, row in rows if row.split == "calibrate"]
-        found = fit(seen, groups=groups)
+        rows = [(folder.name, row) for folder in own for row in read_rows(folder) if row.split == "calibrate"]
+        groups = [f"{name} {row.group}" for name, row in rows]
+        found = fit(seen, groups=groups, sets=[name for name, _ in rows])
         gain = found.gain
         means = ", ".join(f"{name} {mean:.4f}" for name, mean in found.dice.items())
         typer.echo(

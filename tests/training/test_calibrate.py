@@ -7,6 +7,7 @@ from omniview.inference.card import InputSpec
 from omniview.training.calibrate import (
     Floats,
     calibrate,
+    conformal_curve,
     dice,
     expected_when_empty,
     field_of_view,
@@ -125,3 +126,25 @@ def test_an_empty_mask_is_expected_to_be_right_as_often_as_it_was() -> None:
     few = np.array([True] + [False] * 7)
     assert expected_when_empty(scores, few, np.zeros(8, bool)) == 0.0
     assert expected_when_empty(scores, few, np.array([True, True] + [False] * 6)) == 0.25
+
+
+def test_an_interval_is_as_wide_as_the_harder_set_needs() -> None:
+    """Half of the cases are of an easy set: pooled, the hard one is covered too rarely; told, it is not."""
+    rng = np.random.default_rng(0)
+
+    def draw(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        score = rng.uniform(0.3, 0.9, n)
+        sets = np.where(np.arange(n) % 2 == 0, "easy", "hard")
+        return score, np.clip(score + rng.normal(0, np.where(sets == "easy", 0.01, 0.08)), 0, 1), sets
+
+    score, scores, sets = draw(160)
+    fold = np.arange(160) % 10
+    fresh, truth, kind = draw(2000)
+    hard = kind == "hard"
+    covered = []
+    for told in (None, sets):
+        curve = conformal_curve(score, scores, fold, sets=told)
+        off = np.abs(truth - np.interp(fresh, curve.knots, curve.dice))
+        covered.append((off <= np.interp(fresh, curve.knots, curve.half_widths))[hard].mean())
+    assert covered[0] < 0.86
+    assert covered[1] > 0.86
