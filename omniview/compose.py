@@ -127,6 +127,7 @@ class Composer:
             self._budget.caps = _caps(settings)
             self._retired += self._built.values()
             self._built = {}
+            self._cards = None  # another model may have been installed
 
     def policy(self) -> AskPolicy:
         """When an omnimodel outside of this machine is asked at all."""
@@ -257,11 +258,13 @@ class Composer:
         return found[-1]
 
     def _specialist(self, task: Task) -> Segmenter:
+        chosen = self._settings
+        name = chosen.specialists.get(task.name)
         card = self._find(
-            lambda c: isinstance(c, SpecialistCard) and c.task == task.name, f"the task {task.name}"
+            lambda c: isinstance(c, SpecialistCard) and c.task == task.name and name in (None, c.name),
+            f"the task {task.name}" + ("" if name is None else f" by the name {name} (your choice)"),
         )
         assert isinstance(card, SpecialistCard)
-        chosen = self._settings
         run = partial(TorchSpecialist, build=own_network) if is_torch(card.weights) else OnnxSpecialist
         return run(
             card,

@@ -19,7 +19,9 @@ from omniview.cli.calibrate import calibrate
 from omniview.cli.console import complain
 from omniview.cli.doctor import doctor
 from omniview.cli.metrics import metrics
-from omniview.cli.models import models_list, models_verify
+from omniview.cli.models import models_list, models_show, models_use, models_verify
+from omniview.cli.models_add import models_add
+from omniview.cli.models_fetch import models_fetch
 from omniview.cli.score import ScoreCommand, score
 from omniview.cli.segment import segment
 from omniview.cli.train import train
@@ -45,6 +47,10 @@ for command in (segment, ask, metrics, train, calibrate, doctor):
 models_app = typer.Typer(help="Model cards: what is installed, and whether it is intact.")
 models_app.command("list")(models_list)
 models_app.command("verify")(models_verify)
+models_app.command("show")(models_show)
+models_app.command("use")(models_use)
+models_app.command("add")(models_add)
+models_app.command("fetch")(models_fetch)
 app.add_typer(models_app, name="models")
 
 audit_app = typer.Typer(help="The record of every departure of pixels from this machine.")
