@@ -159,4 +159,4 @@ def test_wishes_that_contradict_the_network_are_refused(
 def test_unknown_words_are_refused(wish: str) -> None:
     """The words that there are stand in the next step."""
     with pytest.raises(SettingsError, match=wish):
-        Wishes(**{wish: "magic"})
+        Wishes(**dict[str, Any]({wish: "magic"}))
