@@ -24,8 +24,8 @@ LEAST_DEVIATION = 0.02
 """Of a description's value over the training images: what never varied there may still vary a little."""
 GAUSSIAN = ("centre", "scale", "directions", "gain", "rest")
 """Names of its values, in the exported file too, so that fine-tuning can take them over."""
-QUANTILE, SLACK = 0.98, 1.25
-"""The limit: what so many of the calibrate images stay within, and room for devices that were not seen."""
+QUANTILE = 0.98
+"""The limit: what so many of the calibrate images stay within. The rest are flagged in vain."""
 
 
 class WithNovelty(nn.Module):
@@ -92,4 +92,4 @@ def descriptions(network: LiteUnet | VesselUnet, inputs: Iterable[Tensor]) -> Do
 
 def limit(novelties: Sequence[float]) -> float:
     """The novelty beyond which nothing is promised, from that of the calibrate images."""
-    return round(float(np.quantile(novelties, QUANTILE)) * SLACK, 4)
+    return round(float(np.quantile(novelties, QUANTILE)), 4)
