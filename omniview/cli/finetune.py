@@ -7,6 +7,7 @@ neither a closed window nor a killed one leaves it at work.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -103,7 +104,8 @@ def specialist(named: str) -> SpecialistCard:
 
 
 def _listen(ended: threading.Event) -> None:
-    while sys.stdin.buffer.read(1):
+    # not through sys.stdin, whose lock would still be held when the interpreter ends
+    while os.read(sys.stdin.fileno(), 1):
         pass
     ended.set()
 
