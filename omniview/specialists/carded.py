@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
 from time import perf_counter
 from typing import Protocol
@@ -17,7 +19,7 @@ from omniview.errors import InferenceError
 from omniview.inference.card import SpecialistCard
 from omniview.inference.tensors import Prepared, prepare, to_nchw
 from omniview.inference.worker import InferenceThread, Ticket
-from omniview.specialists.views import affordable, average, joined, probability, view_maps
+from omniview.specialists.views import Pooled, affordable, joined, pooled, probability, view_maps
 
 __all__ = ["BATCH", "CardedSpecialist", "Network"]
 
@@ -67,6 +69,21 @@ class Network(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Looked:
+    """What the network said, before anybody thinks about it.
+
+    `affordable` views could have been looked through; `strange`: novelty of each input, (n,1), where the
+    network tells; `seconds` that it took.
+    """
+
+    seen: Pooled
+    network: Network
+    affordable: int
+    strange: tuple[FloatArray, ...]
+    seconds: float
+
+
 class CardedSpecialist:
     """Segments with one card's network, which is loaded at first use, in the inference thread.
 
@@ -108,40 +125,52 @@ class CardedSpecialist:
         Raises:
             ModelError: the weights are missing, changed or broken, or the run failed.
         """
-        return await self._thread.run(lambda ticket: self._segment(image, task, ticket))
+        start = perf_counter()
+        prepared = await asyncio.to_thread(lambda: prepare(image.rgb8(), self.card.input))
+        lasted = perf_counter() - start
+        looked = await self._thread.run(lambda ticket: self._look(prepared, task, ticket))
+        return await asyncio.to_thread(self._told, prepared, looked, lasted)
 
     async def close(self) -> None:
         """Let go of the network."""
         self._network = None
 
-    def _segment(self, image: Image, task: Task, ticket: Ticket) -> Prediction:
+    def _look(self, prepared: Prepared, task: Task, ticket: Ticket) -> _Looked:
+        """All that needs the network. What goes before and after is for other threads: this one is shared."""
         start = perf_counter()
         network = self._open()
         ticket.check()
-        prepared = prepare(image.rgb8(), self.card.input)
         views = affordable(self._views, len(prepared.inputs) * network.draws)
         strange: list[FloatArray] = []
-        seen = average(self._samples(prepared, views, network, ticket, strange), prepared)
-        limit = self.card.novelty_limit(int8=network.variant is not None)
-        novelty = None if limit is None else _novelty(strange, len(prepared.inputs)) / limit
-        if seen.mean.shape[0] != len(task.labels):
+        seen = pooled(self._samples(prepared, views, network, ticket, strange))
+        if seen.mean.shape[1] != len(task.labels):
             raise InferenceError(
-                f"{self.name} gives {seen.mean.shape[0]} label(s), the task {task.name} has "
+                f"{self.name} gives {seen.mean.shape[1]} label(s), the task {task.name} has "
                 f"{len(task.labels)}.",
                 "Choose a model for this task.",
             )
+        return _Looked(seen, network, len(views), tuple(strange), perf_counter() - start)
+
+    def _told(self, prepared: Prepared, looked: _Looked, lasted: float) -> Prediction:
+        """What was seen, at the image's own size, judged and with a record of what ran."""
+        start = perf_counter()
+        seen, network = looked.seen.restored(prepared), looked.network
+        limit = self.card.novelty_limit(int8=network.variant is not None)
+        novelty = None if limit is None else _novelty(looked.strange, len(prepared.inputs)) / limit
         quality = self.card.quality
+        judged = None
+        if quality is not None:
+            judged = quality.judge(seen.mean, seen.spread if seen.samples > 1 else None, novelty)
+        views = seen.samples // network.draws
         return Prediction(
             model=self.name,
             role=self.role,
             probability=seen.mean,
             spread=seen.spread,
             mutual_information=seen.mutual_information,
-            quality=None
-            if quality is None
-            else quality.judge(seen.mean, seen.spread if seen.samples > 1 else None, novelty),
+            quality=judged,
             novelty=novelty,
-            seconds=perf_counter() - start,
+            seconds=lasted + looked.seconds + perf_counter() - start,
             provenance=Provenance(
                 provider=network.provider,
                 fallback=network.fallback,
@@ -150,8 +179,8 @@ class CardedSpecialist:
                 variant_of=None if network.variant is None else self.card.sha256,
                 model_id=self.name,
                 model_version=self.card.version,
-                views=seen.samples // network.draws,
-                notes=self._notes(len(views), seen.samples // network.draws, network.draws, novelty),
+                views=views,
+                notes=self._notes(looked.affordable, views, network.draws, novelty),
             ),
         )
 

@@ -21,7 +21,17 @@ from omniview.inference.card import OutputSpec
 from omniview.inference.outputs import logits_of
 from omniview.inference.tensors import Prepared
 
-__all__ = ["MOST_INPUTS", "Averaged", "Run", "affordable", "average", "joined", "probability", "view_maps"]
+__all__ = [
+    "MOST_INPUTS",
+    "Averaged",
+    "Pooled",
+    "Run",
+    "affordable",
+    "joined",
+    "pooled",
+    "probability",
+    "view_maps",
+]
 
 MOST_INPUTS = 96
 """Network inputs for one image, views times tiles: a huge image is seen through fewer views, and says so."""
@@ -86,14 +96,35 @@ def joined(parts: Sequence[Array]) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def average(samples: Iterable[FloatArray], prepared: Prepared) -> Averaged:
-    """Mean, spread and mutual information over at least one sample of the same inputs.
+@dataclass(frozen=True, slots=True, eq=False)
+class Pooled:
+    """What the samples say together, still on the network's grid.
+
+    Attributes:
+        mean: (N,K,h,w) float32 in [0,1].
+        spread: likewise, population standard deviation; None of one sample.
+        mutual_information: likewise, bits; None of one sample.
+        samples: how many there were.
+    """
+
+    mean: FloatArray
+    spread: FloatArray | None
+    mutual_information: FloatArray | None
+    samples: int
+
+    def restored(self, prepared: Prepared) -> Averaged:
+        """The same at the size of the image that `prepared` was made of."""
+        mean = prepared.restore(self.mean)
+        if self.spread is None or self.mutual_information is None:
+            return Averaged(mean, np.zeros_like(mean), None, self.samples)
+        spread, information = prepared.restore(self.spread), prepared.restore(self.mutual_information)
+        return Averaged(mean, spread, information, self.samples)
+
+
+def pooled(samples: Iterable[FloatArray]) -> Pooled:
+    """Mean, spread and mutual information over at least one sample of the same inputs, (N,K,h,w) in [0,1].
 
     Samples are taken one at a time, so that memory does not grow with their number.
-
-    Args:
-        samples: each (N,K,h,w) float32 in [0,1].
-        prepared: the image that they are of.
     """
     total = squares = doubt = None
     count = 0
@@ -111,8 +142,7 @@ def average(samples: Iterable[FloatArray], prepared: Prepared) -> Averaged:
             doubt += quick_entropy(maps)
     assert total is not None
     if squares is None or doubt is None:
-        mean = prepared.restore(total)
-        return Averaged(mean, np.zeros_like(mean), None, count)
+        return Pooled(total, None, None, count)
     n = np.float32(count)
     total /= n
     squares /= n
@@ -122,7 +152,7 @@ def average(samples: Iterable[FloatArray], prepared: Prepared) -> Averaged:
     doubt /= n
     information -= doubt
     np.maximum(information, 0, out=information)  # the table may leave it a little below
-    return Averaged(prepared.restore(total), prepared.restore(spread), prepared.restore(information), count)
+    return Pooled(total, spread, information, count)
 
 
 def probability(raw: Array, output: OutputSpec, name: str) -> FloatArray:

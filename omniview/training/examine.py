@@ -20,7 +20,7 @@ from omniview.core.prediction import Quality
 from omniview.core.uncertainty import temper
 from omniview.inference.card import SpecialistCard
 from omniview.inference.tensors import prepare, to_nchw
-from omniview.specialists.views import average
+from omniview.specialists.views import pooled
 from omniview.training.calibrate import COVERAGE, Floats, see
 from omniview.training.dataset import Example
 from omniview.training.network import LiteUnet, VesselUnet
@@ -68,7 +68,7 @@ class Examiner:
         seen = see(example, card.input, card.views.names, _running(network), fundus=fundus)
         output = card.output
         maps = (temper(v.astype(np.float32), output.temperature, output.threshold) for v in seen.logits)
-        shown = average(maps, seen.prepared)
+        shown = pooled(maps).restored(seen.prepared)
         strange = self._novelty(network, example)
         relative = None if strange is None or card.novelty is None else strange / card.novelty.limit
         predicted = None if card.quality is None else card.quality.judge(shown.mean, shown.spread, relative)

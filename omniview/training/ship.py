@@ -22,7 +22,7 @@ from omniview.core.uncertainty import temper
 from omniview.inference.card import InputSpec
 from omniview.inference.session import Session, open_session
 from omniview.inference.tensors import prepare, to_nchw
-from omniview.specialists.views import Averaged, average
+from omniview.specialists.views import Averaged, pooled
 from omniview.training.calibrate import Calibration, Floats, Seen, calibrate, see
 from omniview.training.dataset import Example
 from omniview.training.export import output_fields, quality_fields, sha256, to_onnx, write_card
@@ -165,7 +165,7 @@ def _shown(seen: Seen, calibration: Calibration) -> Averaged:
         temper(view.astype(np.float32), calibration.temperature, calibration.threshold)
         for view in seen.logits
     )
-    return average(maps, seen.prepared)
+    return pooled(maps).restored(seen.prepared)
 
 
 def _described(examples: Sequence[Example], spec: InputSpec) -> Iterator[Tensor]:
