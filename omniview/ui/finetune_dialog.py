@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QTimer, pyqtSignal
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import (
     QAbstractItemView,
@@ -163,6 +163,10 @@ class FineTuneBox(QDialog):
         self._bar.setRange(0, 1000)
         self._table.setObjectName("cases")
         self._table.setHorizontalHeaderLabels(_TITLES)
+        for column in range(len(_TITLES)):
+            title = self._table.horizontalHeaderItem(column)
+            assert title is not None
+            title.setTextAlignment(_alignment(column))
         self._table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self._table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self._table.setShowGrid(False)
@@ -282,7 +286,9 @@ class FineTuneBox(QDialog):
         self._table.setRowCount(len(pairs))
         for row, (name, before, after) in enumerate(pairs):
             for column, text in enumerate((name, f"{before:.3f}", f"{after:.3f}", f"{after - before:+.3f}")):
-                self._table.setItem(row, column, QTableWidgetItem(text))
+                item = QTableWidgetItem(text)
+                item.setTextAlignment(_alignment(column))
+                self._table.setItem(row, column, item)
         self._curve.setText(f"Report: {message['report']}")
         better = message["card"] is not None
         self._new = Path(message["card"]) if better else None
@@ -328,6 +334,12 @@ class FineTuneBox(QDialog):
     def _defect(self, error: BaseException) -> None:
         _log.error("defect", exc_info=error)
         self._tell(f"A defect in OmniView ({type(error).__name__}). See the log, and report it.", Level.ERROR)
+
+
+def _alignment(column: int) -> Qt.AlignmentFlag:
+    """Numbers to the right, names to the left."""
+    side = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
+    return side | Qt.AlignmentFlag.AlignVCenter
 
 
 def _muted(title: str) -> QLabel:
