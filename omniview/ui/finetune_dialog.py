@@ -163,10 +163,10 @@ class FineTuneBox(QDialog):
         self._bar.setRange(0, 1000)
         self._table.setObjectName("cases")
         self._table.setHorizontalHeaderLabels(_TITLES)
-        for column in range(len(_TITLES)):
-            title = self._table.horizontalHeaderItem(column)
-            assert title is not None
-            title.setTextAlignment(_alignment(column))
+        for place in range(len(_TITLES)):
+            head = self._table.horizontalHeaderItem(place)
+            assert head is not None
+            head.setTextAlignment(_alignment(place))
         self._table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self._table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self._table.setShowGrid(False)
