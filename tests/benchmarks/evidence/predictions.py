@@ -24,6 +24,7 @@ from omniview.core.segmenter import Segmenter
 from omniview.core.task import TASKS
 from omniview.errors import OmniViewError
 from omniview.inference.card import Card, GeneralistCard, SpecialistCard
+from omniview.inference.variants import precision_here
 from omniview.inference.worker import InferenceThread
 from omniview.omnimodel.promptable import BuiltinGeneralist
 from omniview.specialists.onnx_specialist import OnnxSpecialist
@@ -42,6 +43,8 @@ _DECIDES = {
     "output",
     "views",
     "quality",
+    "novelty",
+    "int8",
     "tasks",
 }
 """Fields of a card that an unprompted answer depends on; a click network is none of them."""
@@ -135,6 +138,8 @@ def _key(card: Card) -> str:
     """Hash of all of the card that decides about its answers."""
     said: dict[str, Any] = card.model_dump(mode="json", include=_DECIDES)
     said["tasks"] = {name: {**spec, "prompted": None} for name, spec in said.get("tasks", {}).items()}
+    if said.get("int8") is not None:
+        said["precision"] = precision_here("cpu", "auto")
     return f"{card.name}-{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]}"
 
 
