@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias, cast, get_args
 
 import typer
 from rich.markup import escape
@@ -16,6 +16,14 @@ from omniview.cli.options import Out
 from omniview.errors import SettingsError
 
 __all__ = ["train"]
+
+Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+
+
+def _device(name: str) -> Device:
+    if name not in get_args(Device):
+        raise SettingsError(f"There is no device {name!r}.", f"Use {', '.join(get_args(Device))}.")
+    return cast("Device", name)
 
 
 def train(
@@ -41,6 +49,10 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="a counted schedule instead of minutes")] = None,
     seed: Annotated[int | None, typer.Option(help="instead of the recipe's")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads")] = 1,
+    patience: Annotated[
+        int, typer.Option(min=0, help="end after so many looks at held-back train cases in vain; 0: never")
+    ] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
 ) -> None:
     """Train, calibrate and export; the same command continues a run that was stopped or killed.
@@ -63,7 +75,7 @@ def train(
 
     assert task is not None
     for each in TASK_NAMES if task == "all" else (task,):
-        settings = replace(default_settings(each), threads=threads)
+        settings = replace(default_settings(each), threads=threads, patience=patience, device=_device(device))
         if minutes is not None or steps is not None:
             settings = replace(settings, minutes=minutes, steps=steps)
         if seed is not None:

@@ -17,13 +17,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from omniview.errors import SettingsError
 from omniview.training.stopping import deferred
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Settings:
     Give ``minutes`` (wall clock, summed over resumed runs) or ``steps``. Rates are peak learning rates:
     ``rate`` for new layers, ``encoder_rate`` for pretrained ones. ``average`` is the decay of the weights'
     moving average. ``mixed`` computes in bfloat16 where that is safe; None: if the processor has instructions
-    for it.
+    for it. ``device``: "auto" trains specialists on a GPU where PyTorch finds one. ``patience``: so many
+    looks at held-out cases in vain end the training; 0: nobody looks.
     """
 
     minutes: float | None = None
@@ -49,6 +52,8 @@ class Settings:
     threads: int = 1
     checkpoint_seconds: float = 60.0
     mixed: bool | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    patience: int = 0
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
@@ -60,10 +65,18 @@ class Settings:
             if value is not None and value <= 0:
                 raise SettingsError(f"{name} must be positive, got {value}.", "Give a positive number.")
 
-    def precision(self) -> torch.autocast:
-        """The context in which forward passes run."""
-        mixed = torch.cpu._is_avx512_bf16_supported() if self.mixed is None else self.mixed
-        return torch.autocast("cpu", torch.bfloat16, enabled=mixed)
+    def place(self) -> torch.device:
+        """Where specialists are trained. Raises :class:`SettingsError` if a GPU is asked for in vain."""
+        found = torch.cuda.is_available()
+        if self.device == "cuda" and not found:
+            raise SettingsError("PyTorch finds no GPU here.", "Train with --device cpu.")
+        return torch.device("cuda" if found and self.device != "cpu" else "cpu")
+
+    def precision(self, place: torch.device = CPU) -> torch.autocast:
+        """The context in which forward passes run: bfloat16, which unlike half precision scales no loss."""
+        fit = torch.cuda.is_bf16_supported if place.type == "cuda" else torch.cpu._is_avx512_bf16_supported
+        mixed = fit() if self.mixed is None else self.mixed
+        return torch.autocast(place.type, torch.bfloat16, enabled=mixed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +169,8 @@ class _State:
         """Look at the held-out cases, unless that was done at this very step."""
         if self.looks and self.looks[-1][0] == self.step:
             return
-        score = watch.score(self.average)
+        on_cpu = next(self.average.parameters()).device == CPU
+        score = watch.score(self.average if on_cpu else copy.deepcopy(self.average).to(CPU))
         if not self.looks or score > max(value for _, value in self.looks):
             weights = {name: value.clone() for name, value in self.average.state_dict().items()}
             self.best = (self.step, weights)
@@ -182,18 +196,20 @@ def fit(
     watch: Watch | None = None,
     until: int | None = None,
     cancelled: Callable[[], bool] = lambda: False,
+    place: torch.device = CPU,
 ) -> Fitted:
     """Train ``network``; ``loss_of_step(network, step)`` makes that step's batch and gives its loss.
 
     Parameters under an attribute named ``encoder`` learn at ``encoder_rate``. Resumes from ``checkpoint`` if
     that file exists; a finished checkpoint returns at once. With ``watch`` training may end early; with
     ``until`` it ends after so many steps of its schedule. Ctrl-C and ``cancelled`` are heard between steps.
+    The network is moved to ``place`` and what is left comes back to the CPU; ``watch`` scores it there too.
 
     Raises ``KeyboardInterrupt`` when one of them is, with the checkpoint written.
     """
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    network.train()
+    network.to(place).train()
     average = copy.deepcopy(network).requires_grad_(False).eval()
     state = _State(network, average, _optimiser(network, settings))
     if checkpoint.is_file():
@@ -227,6 +243,7 @@ def fit(
         state.save(checkpoint)
     best_step, weights = state.best or (state.step, average.state_dict())
     average.load_state_dict(weights)
+    average.to(CPU)
     curve = tuple((int(step), float(value)) for step, value in state.curve)
     looks = tuple((int(step), float(value)) for step, value in state.looks)
     return Fitted(average, state.step, state.seconds / 60, curve, looks, best_step)

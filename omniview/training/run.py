@@ -9,10 +9,13 @@ from pathlib import Path
 from omniview.errors import InputError, SettingsError
 from omniview.training import generalist as general
 from omniview.training.dataset import data_hash, load
+from omniview.training.early_stop import held_back, watch_of
 from omniview.training.export import training_fields
 from omniview.training.fit import Progress, Report, Settings
 from omniview.training.generalist_run import train_generalist
 from omniview.training.network import LiteUnet, VesselUnet
+from omniview.training.quality_fit import FEWEST
+from omniview.training.quantise import add_variant
 from omniview.training.recipes import GENERALIST, RECIPES, Recipe
 from omniview.training.ship import curve_fields, ship
 from omniview.training.specialist import fit_specialist
@@ -35,8 +38,9 @@ def train(
         task: one of :data:`TASK_NAMES`; for "generalist" each folder's name starts with its task, as in
             `polyp_kvasir`.
         folders: data folders; only their train and calibrate splits are read.
-        out: gets NAME.onnx, NAME.toml and NAME.checkpoint (the generalist: three networks and two
-            checkpoints). A killed run goes on from the checkpoint.
+        out: gets NAME.onnx, NAME.toml and NAME.checkpoint, and NAME.int8.onnx where ten calibrate cases or
+            more let it in (the generalist: three networks and two checkpoints). A killed run goes on from the
+            checkpoint.
         settings: None: the recipe's.
         progress: called every 50 steps.
 
@@ -95,13 +99,19 @@ def _train_specialist(
     examples = load(folders, "train", longest_px=recipe.longest_px)
     if not examples:
         raise InputError("There is no train case in these folders.", "Give folders with a train split.")
-    fitted = fit_specialist(recipe, examples, settings, out / f"{recipe.name}.checkpoint", report)
+    learnt, watch = examples, None
+    if settings.patience:
+        learnt, watched = held_back(examples)
+        watch = watch_of(recipe, watched, settings)
+    checkpoint = out / f"{recipe.name}.checkpoint"
+    fitted = fit_specialist(recipe, learnt, settings, checkpoint, report, watch=watch)
     assert isinstance(fitted.network, LiteUnet | VesselUnet)
-    return ship(
+    cases = load(folders, "calibrate")
+    card = ship(
         recipe,
         fitted.network,
-        examples,
-        load(folders, "calibrate"),
+        learnt,
+        cases,
         out,
         training=training_fields(
             settings,
@@ -109,7 +119,11 @@ def _train_specialist(
             data_hash(folders),
             recipe={**asdict(recipe), "limits": None},
             **curve_fields(fitted.curve),
+            looks=[[step, round(score, 4)] for step, score in fitted.looks] or None,
         ),
         data=data_fields(folders),
         threads=settings.threads,
     )
+    if len(cases) >= FEWEST:
+        add_variant(card, folders, threads=settings.threads)
+    return card

@@ -51,7 +51,7 @@ def fit_specialist(
     torch.manual_seed(settings.seed)
     network = build(recipe.network)
     loss = loss_on(recipe, examples, settings)
-    return fit(network, loss, settings, checkpoint, report, watch=watch)
+    return fit(network, loss, settings, checkpoint, report, watch=watch, place=settings.place())
 
 
 def loss_on(
@@ -61,16 +61,18 @@ def loss_on(
     order = drawing_order(examples, recipe.empty_repeat)
 
     def loss_of_step(network: nn.Module, step: int) -> Tensor:
-        image, target, border = batch(recipe, examples, order, settings, step)
+        place = next(network.parameters()).device
+        made = batch(recipe, examples, order, settings, step)
+        image, target, border = (part.to(place) for part in made)
         weight = 1.0 + recipe.border_weight * border if recipe.border_weight else None
         there = None
         if isinstance(network, VesselUnet):
             contrast, inside = network.contrast(image)
-            with settings.precision():
+            with settings.precision(place):
                 logits = network.from_contrast(contrast, inside)
         else:
             assert isinstance(network, LiteUnet)
-            with settings.precision():
+            with settings.precision(place):
                 logits, there = network.with_presence(image)
         loss = mask_loss(logits.float(), target, weight)
         if recipe.centreline_weight:
