@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from omniview.training.augment import Augmentation, placement, random_view, recolour, spoil
+from omniview.training.artefacts import spoil
+from omniview.training.augment import Augmentation, placement, random_view, recolour
 from omniview.training.dataset import Example
 
 PLAIN = Augmentation(colour=0.0, spoil=0.0, reflect=False)
