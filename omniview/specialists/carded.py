@@ -156,6 +156,11 @@ class CardedSpecialist:
         start = perf_counter()
         seen, network = looked.seen.restored(prepared), looked.network
         limit = self.card.novelty_limit(int8=network.variant is not None)
+        if limit is not None and not looked.strange:
+            raise InferenceError(
+                f"The card of {self.name} has a limit of novelty, but its network tells none.",
+                "Take [novelty] out of the card, or choose another model.",
+            )
         novelty = None if limit is None else _novelty(looked.strange, len(prepared.inputs)) / limit
         quality = self.card.quality
         judged = None

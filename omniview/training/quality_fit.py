@@ -76,12 +76,27 @@ def fit_quality(cases: Sequence[Judged]) -> FittedQuality | None:
     weight = np.where(own, 1.0, own.sum() / max(1, (~own).sum()))
     penalty = min(PENALTIES, key=lambda p: _error(seen, scores, weight, own, fold, p))
     held_out = _held_out(seen, scores, weight, fold, penalty)
-    curve = conformal_curve(held_out, scores, fold, own, np.array([case.set for case in cases]))
+    sets = np.array([case.set for case in cases])
+    curve = conformal_curve(held_out, scores, fold, own, sets)
     head = _head(*_ridge(seen, scores, weight, penalty), seen[own].mean(axis=0))
     rank = float(np.nan_to_num(spearmanr(held_out[own], scores[own]).statistic))
-    covered = curve.residuals[own] <= np.interp(held_out[own], curve.knots, curve.half_widths)
+    covered = _covered(held_out, scores, fold, own, sets)
     table = QualityTable(curve.knots, curve.dice, curve.half_widths)
     return FittedQuality(head, table, round(rank, 4), round(float(covered.mean()), 4))
+
+
+def _covered(
+    score: Doubles, dice: Doubles, fold: NDArray[np.intp], own: BoolArray, sets: NDArray[np.str_]
+) -> BoolArray:
+    """Whether each image as it is lies within an interval that was made without its fold, widths and all."""
+    inside = np.zeros(len(dice), np.bool_)
+    for k in np.unique(fold):
+        rest, rows = fold != k, fold == k
+        made = conformal_curve(score[rest], dice[rest], fold[rest], own[rest], sets[rest])
+        off = np.abs(dice[rows] - np.interp(score[rows], made.knots, made.dice))
+        inside[rows] = off <= np.interp(score[rows], made.knots, made.half_widths)
+    held: BoolArray = inside[own]
+    return held
 
 
 def worsened(rng: np.random.Generator, image: Pixels, artefacts: Sequence[str]) -> Pixels:

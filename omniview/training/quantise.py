@@ -39,6 +39,8 @@ from omniview.training.export import sha256, write_card
 
 MOST_LOST = 0.005
 MOST_ESTRANGED = 0.02
+MOST_STRETCHED = 2.0
+"""By how much rounding may raise novelty: beyond, its noise drowns what is really strange."""
 IMAGES = 100
 RESAMPLES = 2000
 RUNS = 15
@@ -70,14 +72,15 @@ class Verdict:
     def admitted(self) -> bool:
         """Whether the variant ships: faster, Dice and novelty next to the same."""
         same = self.change > -MOST_LOST and self.estranged <= MOST_ESTRANGED
-        return same and self.speedup > 1.0
+        return same and self.strangeness <= MOST_STRETCHED and self.speedup > 1.0
 
     def __str__(self) -> str:
         words = "shipped" if self.admitted else "not shipped"
         return (
             f"{words}: mean Dice {self.change:+.4f} [{self.low:+.4f}, {self.high:+.4f}] "
             f"on {self.n} calibrate images, {self.speedup:.2f} times as fast, "
-            f"{self.estranged:+.1%} of the images beyond the novelty limit"
+            f"{self.estranged:+.1%} of the images beyond the novelty limit, "
+            f"novelty {self.strangeness:.2f} times as high"
         )
 
 

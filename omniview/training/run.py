@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omniview.errors import InputError, SettingsError
 from omniview.training import generalist as general
+from omniview.training.claim import claim
 from omniview.training.dataset import data_hash, load
 from omniview.training.early_stop import held_back, watch_of
 from omniview.training.export import training_fields
@@ -104,6 +105,11 @@ def _train_specialist(
         learnt, watched = held_back(examples)
         watch = watch_of(recipe, watched, settings)
     checkpoint = out / f"{recipe.name}.checkpoint"
+    hashes = {split: data_hash(folders, split) for split in ("train", "calibrate")}
+    # how a run is shared out and where it runs may change on the way
+    free = {"threads", "device", "checkpoint_seconds"}
+    fixed = {name: value for name, value in asdict(settings).items() if name not in free}
+    claim(checkpoint, {"data": hashes, "settings": fixed, "recipe": {**asdict(recipe), "limits": None}})
     fitted = fit_specialist(recipe, learnt, settings, checkpoint, report, watch=watch)
     assert isinstance(fitted.network, LiteUnet | VesselUnet)
     cases = load(folders, "calibrate")
@@ -116,7 +122,7 @@ def _train_specialist(
         training=training_fields(
             settings,
             fitted,
-            data_hash(folders),
+            hashes["train"],
             recipe={**asdict(recipe), "limits": None},
             **curve_fields(fitted.curve),
             looks=[[step, round(score, 4)] for step, score in fitted.looks] or None,

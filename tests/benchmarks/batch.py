@@ -14,7 +14,7 @@ import resource
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,6 +27,7 @@ import typer
 
 from omniview.batch.run import Progress
 from omniview.compose import model_folders
+from omniview.core.geometry import View
 from omniview.core.image import Array, Image
 from omniview.core.phantom import endoscopy
 from omniview.inference.card import SpecialistCard, find_cards
@@ -39,6 +40,8 @@ from omniview.settings import Precision, Settings
 from tests.networks import write_specialist
 
 IMAGES, SIDE, THREADS = 400, (256, 256), 1
+READY = 100
+"""Distinct tensors of the bare loop, taken in turn: all four hundred of eight views would fill the memory."""
 RATIO = 0.9
 FEW, MANY, GROWTH_MB = 1_000, 20_000, 50.0
 FILES, LISTING_S = 100_000, 5.0
@@ -48,7 +51,8 @@ ROUNDS = 3
 def throughput(folder: Path) -> bool:
     """Images a second of a whole offline run against those of `session.run` alone on ready tensors.
 
-    Both run the same file of weights: the bar is that of fp32, int8 is measured too where the card has it.
+    Both run the same file of weights on the same views. As it ships a case has eight views, in eight bits
+    where the processor is made for them; one view is the harder test, since all else weighs more beside it.
     """
     images = _phantoms(folder / "set")
     card = next(
@@ -56,22 +60,24 @@ def throughput(folder: Path) -> bool:
         for card in find_cards(model_folders()).cards
         if isinstance(card, SpecialistCard) and card.task == "polyp"
     )
-    tensors: list[Array] = [to_nchw(prepare(image.rgb8(), card.input).inputs, card.input) for image in images]
-    good = _ratio(folder, card, tensors, "fp32") >= RATIO
-    if chosen_weights(card, "cpu", "int8").variant is None:
-        typer.echo(f"throughput int8: {card.name} has no such weights")
-    else:
-        _ratio(folder, card, tensors, "int8")
-    return good
+    shipped = Settings()
+    tried: list[tuple[Precision, int]] = [(shipped.precision, shipped.views), ("fp32", 1), ("int8", 1)]
+    return min([_ratio(folder, card, images, *how) for how in tried]) >= RATIO
 
 
-def _ratio(folder: Path, card: SpecialistCard, tensors: list[Array], precision: Precision) -> float:
+def _ratio(
+    folder: Path, card: SpecialistCard, images: Sequence[Image], precision: Precision, views: int
+) -> float:
     """Median over the rounds, in each of which the bare network runs right before the engine."""
+    names = [View.parse(name) for name in card.views.names[:views]]
+    prepared = [prepare(image.rgb8(), card.input).inputs for image in images[:READY]]
+    ready = [to_nchw(np.concatenate([v.apply(one) for v in names]), card.input) for one in prepared]
+    tensors: list[Array] = ready * (len(images) // len(ready))
     weights = chosen_weights(card, "cpu", precision)
     session = open_session(weights.path, device="cpu", threads=THREADS)
     (name,) = session.inputs
     settings = Settings(
-        omnimodel="none", views=1, threads=THREADS, device="cpu", offline=True, precision=precision
+        omnimodel="none", views=views, threads=THREADS, device="cpu", offline=True, precision=precision
     )
     for tensor in tensors[:20]:
         session.run({name: tensor})
@@ -81,14 +87,14 @@ def _ratio(folder: Path, card: SpecialistCard, tensors: list[Array], precision: 
         for tensor in tensors:
             session.run({name: tensor})
         bare.append(len(tensors) / (perf_counter() - start))
-        out = folder / f"{precision}{turn}"
+        out = folder / f"{precision}{views}{turn}"
         whole.append(_rate(folder / "set", out, settings))
         _check_weights(out, weights.sha256)
     ratios = [w / b for w, b in zip(whole, bare, strict=True)]
     typer.echo(
-        f"throughput {precision}: {statistics.median(whole):.1f} images/s, bare network"
+        f"throughput, {precision}, views {views}: {statistics.median(whole):.1f} images/s, bare network"
         f" {statistics.median(bare):.1f}, both {weights.path.name}; ratio {statistics.median(ratios):.3f}"
-        f" ({min(ratios):.3f} to {max(ratios):.3f}), bar of fp32 {RATIO}"
+        f" ({min(ratios):.3f} to {max(ratios):.3f}), bar {RATIO}"
     )
     return statistics.median(ratios)
 

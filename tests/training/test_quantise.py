@@ -108,3 +108,11 @@ def test_the_novelty_limit_is_raised_as_rounding_raises_novelty(tmp_path: Path) 
     read = read_card(card)
     assert isinstance(read, SpecialistCard)
     assert [read.novelty_limit(int8=eight) for eight in (False, True)] == [2.0, 2.5]
+
+
+def test_a_variant_that_no_longer_knows_what_is_strange_is_not_admitted() -> None:
+    """Rounding may raise novelty a little, not drown it."""
+    assert replace(GOOD, strangeness=1.9).admitted
+    drowned = replace(GOOD, strangeness=44.0)
+    assert not drowned.admitted
+    assert "44.00 times as high" in str(drowned)
