@@ -233,6 +233,10 @@ class Settings(_Frozen):
     fetch: FetchSettings = FetchSettings()
     specialists: Mapping[str, str] = Field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        """Worker processes keep models by their settings; pydantic's own hash trips over a mapping."""
+        return hash(self.model_dump_json())
+
     @classmethod
     def load(cls, folder: Path | None = None, *, environment: bool = True) -> Self:
         """Settings of `folder` (default: `home()`), with the environment on top unless that is not wanted.

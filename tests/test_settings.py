@@ -90,3 +90,10 @@ def test_a_table_that_is_none_is_named(own_home: Path, monkeypatch: pytest.Monke
     (own_home / "settings.toml").write_text("gemini = 3")
     with pytest.raises(SettingsError, match="setting gemini"):
         Settings.load()
+
+
+def test_settings_can_be_told_apart_in_a_table() -> None:
+    """Equal ones hash alike, with chosen specialists too: workers keep their models by them."""
+    one, same, other = (Settings(specialists={"polyp": name}) for name in ("a", "a", "b"))
+    assert {one: 1, other: 2}[same] == 1
+    assert hash(Settings()) == hash(Settings())
