@@ -26,6 +26,11 @@ __all__ = ["BATCH", "CardedSpecialist", "Network"]
 BATCH = 8
 """Network inputs in one run: bounds memory, and a cancel waits for one run at most."""
 
+_BLANK = 2
+"""Grey levels between the darkest and the brightest pixel of a picture that shows nothing."""
+_BLANK_NOVELTY = 10.0
+"""An empty frame is nobody's picture, however like the dark ground between nuclei it looks."""
+
 
 class Network(Protocol):
     """A loaded network, ready to run."""
@@ -162,6 +167,8 @@ class CardedSpecialist:
                 "Take [novelty] out of the card, or choose another model.",
             )
         novelty = None if limit is None else _novelty(looked.strange, len(prepared.inputs)) / limit
+        if novelty is not None and int(np.ptp(prepared.inputs)) <= _BLANK:
+            novelty = max(novelty, _BLANK_NOVELTY)
         quality = self.card.quality
         judged = None
         if quality is not None:
