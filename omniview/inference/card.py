@@ -21,6 +21,7 @@ from omniview.core.prediction import Quality
 from omniview.core.quality import QualityTable
 from omniview.core.quality_head import QualityHead, judge
 from omniview.errors import CardError
+from omniview.inference.file_name import FileName
 from omniview.inference.network_spec import DropoutSpec, NetworkSpec, check_torch
 from omniview.inference.origins import Origin
 from omniview.inference.sam_card import SamCard
@@ -178,7 +179,7 @@ class _CardFields(_Frozen):
     """
 
     schema_: Literal[1] = Field(alias="schema")
-    name: str = Field(min_length=1)
+    name: FileName
     version: str
     parameters: int = Field(gt=0)
     licence: str = ""
@@ -208,7 +209,7 @@ class Int8Spec(_Frozen):
         novelty_limit: the limit of its own novelty output, which rounding raises; None where it has none.
     """
 
-    weights: str
+    weights: FileName
     sha256: str = Field(pattern=_SHA256)
     dice_change: float = Field(gt=-0.005)
     low: float
@@ -240,7 +241,7 @@ class SpecialistCard(_CardFields):
     task: str
     modality: Modality
     labels: tuple[str, ...] = Field(min_length=1)
-    weights: str
+    weights: FileName
     sha256: str = Field(pattern=_SHA256)
     output: OutputSpec = OutputSpec()
     quality: _Quality | None = None
@@ -289,7 +290,7 @@ class _Prompt(BaseModel):
 
 
 class _Clicks(_Frozen):
-    network: str
+    network: FileName
     sha256: str = Field(pattern=_SHA256)
     views: _Views = _Views()
 
@@ -309,9 +310,9 @@ class GeneralistCard(_CardFields):
 
     kind: Literal["generalist"]
     tasks: Mapping[str, _TaskSpec]
-    encoder: str
+    encoder: FileName
     encoder_sha256: str = Field(pattern=_SHA256)
-    decoder: str
+    decoder: FileName
     decoder_sha256: str = Field(pattern=_SHA256)
     prompt: _Prompt
     clicks: _Clicks | None = None

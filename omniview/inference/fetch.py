@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -213,14 +213,19 @@ def _written(file: Wanted) -> Iterator[None]:
 def _only_one(part: Path) -> Iterator[None]:
     """Two processes never fill one file; SQLite's lock ends with its process, however that ends."""
     lock = part.with_suffix(".lock")
-    connection = sqlite3.connect(lock, timeout=0, isolation_level=None)
-    try:
+    name = part.name.rsplit(".", 2)[0]
+    with ExitStack() as until_done:  # the file stays: who removed it could let a third one in
         try:
+            connection = sqlite3.connect(lock, timeout=0, isolation_level=None)
+            until_done.enter_context(closing(connection))
             connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            raise WeightsError(
-                f"Another OmniView is fetching {part.name.rsplit('.', 2)[0]}.", "Wait for it, then try again."
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # of extended codes, the low byte
+                raise WeightsError(
+                    f"Another OmniView is fetching {name}.", "Wait for it, then try again."
+                ) from error
+            raise OutputError(
+                f"{name} cannot be fetched: {lock.name} cannot be locked ({error}).",
+                f"Make {lock.parent} writable, or remove {lock}, then fetch again.",
             ) from error
         yield
-    finally:
-        connection.close()  # the file stays: who removed it could let a third one in

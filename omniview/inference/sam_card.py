@@ -22,6 +22,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from omniview.inference.file_name import FileName
 from omniview.inference.origins import Origin
 
 __all__ = ["PixelForm", "SamCard"]
@@ -51,11 +52,11 @@ class SamCard(BaseModel):
 
     schema_: Literal[1] = Field(alias="schema")
     kind: Literal["sam"]
-    name: str = Field(min_length=1)
+    name: FileName
     version: str
-    encoder: str
+    encoder: FileName
     encoder_sha256: str = Field(pattern=_SHA256)
-    decoder: str
+    decoder: FileName
     decoder_sha256: str = Field(pattern=_SHA256)
     licence: str = Field(min_length=1)
     pixels: PixelForm | None = None

@@ -21,7 +21,7 @@ def verified(path: Path, sha256: str) -> Path:
     """The weights, once found to have that SHA-256; an unchanged file is hashed once a process.
 
     Args:
-        path: beside the card; where nothing is there, `other_place` is looked at.
+        path: beside the card; where that is not the file, `other_place` is looked at.
         sha256: lower-case hex.
 
     Returns:
@@ -30,11 +30,10 @@ def verified(path: Path, sha256: str) -> Path:
     Raises:
         WeightsError: missing, unreadable, or another file.
     """
-    if not path.exists() and (fetched := other_place(path.name)).exists():
+    if not _is(path, sha256) and _is(fetched := other_place(path.name), sha256):
         path = fetched
     try:
-        stat = path.stat()
-        found = _digest(path, stat.st_mtime_ns, stat.st_size)
+        found = _found(path)
     except FileNotFoundError as error:
         raise WeightsError(
             f"The weights {path.name} are not there.",
@@ -51,6 +50,18 @@ def verified(path: Path, sha256: str) -> Path:
             "Restore the original file, or correct the card if you changed the model on purpose.",
         )
     return path
+
+
+def _is(path: Path, sha256: str) -> bool:
+    try:
+        return _found(path) == sha256
+    except OSError:
+        return False
+
+
+def _found(path: Path) -> str:
+    stat = path.stat()
+    return _digest(path, stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=64)

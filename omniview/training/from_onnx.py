@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def restore(card: SpecialistCard) -> Restored:
         network = build(kind, pretrained=False)
         assert isinstance(network, LiteUnet | VesselUnet)
         if _fill(network, held):
-            if _same(network, card):
+            if _same(network, card, path):
                 known = {name: held[name] for name in GAUSSIAN if name in held}
                 return Restored(kind, network, known if len(known) == len(GAUSSIAN) else {})
             if kind == recorded:
@@ -118,9 +119,9 @@ def _is_scale(network: nn.Module, name: str) -> bool:
     return kind == "weight" and isinstance(network.get_submodule(owner), FixedNorm)
 
 
-def _same(network: nn.Module, card: SpecialistCard) -> bool:
-    """Whether ``network`` gives the logits that ONNX Runtime gives for the card's file."""
-    session = open_session(card.folder / card.weights, device="cpu", threads=1)
+def _same(network: nn.Module, card: SpecialistCard, path: Path) -> bool:
+    """Whether ``network`` gives the logits that ONNX Runtime gives for the card's weights in ``path``."""
+    session = open_session(path, device="cpu", threads=1)
     (name,) = session.inputs
     pixels = torch.rand(2, card.input.channels, *card.input.size, generator=torch.Generator().manual_seed(5))
     outputs = dict(zip(session.outputs, session.run({name: pixels.numpy()}), strict=True))

@@ -2,8 +2,10 @@
 
 Ranges come from images of the `train` split, through the very geometry that ships; whether the variant is
 admitted is decided on the `calibrate` split, with all views: mean Dice may fall by less than 0.005, and no
-more than 2 % more images may be taken for unlike the training. Nothing is tuned there. A variant that is not
-admitted leaves a sentence in the card's training notes, and no file.
+more than 2 % more images may be taken for unlike the training. One number is fitted there too: the variant's
+novelty limit is the card's, raised by the median ratio of both networks' novelties, so that the 2 % are those
+of the very images which the limit comes from. A variant that is not admitted leaves a sentence in the card's
+training notes, and no file.
 
 `python -m omniview.training.quantise --card CARD --data FOLDER --data FOLDER` adds, renews or removes the
 variant of a card.
@@ -30,6 +32,7 @@ from omniview.errors import CardError, InputError
 from omniview.inference.card import SpecialistCard, read_card
 from omniview.inference.session import open_session
 from omniview.inference.tensors import prepare, to_nchw
+from omniview.inference.weights import verified
 from omniview.inference.worker import InferenceThread
 from omniview.specialists.onnx_specialist import OnnxSpecialist
 from omniview.training.calibrate import dice, field_of_view
@@ -87,16 +90,17 @@ class Verdict:
 def add_variant(
     card_path: Path, folders: Sequence[Path], *, threads: int = 0, images: int = IMAGES
 ) -> Verdict:
-    """Write the eight-bit variant beside a specialist's weights and into its card, or take both away.
+    """Write the eight-bit variant beside a specialist's card and into its card, or take both away.
 
     Args:
-        card_path: the card, whose weights lie beside it.
+        card_path: the card; its weights lie beside it, or where they were fetched to.
         folders: data folders of its task; only their train and calibrate splits are read.
         threads: CPU threads; 0 leaves one core free.
         images: how many train images the ranges are taken from.
 
     Raises:
         CardError: not a specialist's card.
+        WeightsError: the weights are missing, or not those that the card names.
         InputError: the folders have no train or no calibrate case.
         OmniViewError: see :mod:`omniview.training.dataset`, :mod:`omniview.training.eight_bits`.
     """
@@ -106,7 +110,8 @@ def add_variant(
     cases = load(folders, "calibrate")
     if not cases:
         raise InputError("There is no calibrate case in these folders.", "Give folders with one.")
-    full, variant = card.folder / card.weights, card.folder / f"{Path(card.weights).stem}.int8.onnx"
+    full = verified(card.folder / card.weights, card.sha256)
+    variant = card.folder / f"{Path(card.weights).stem}.int8.onnx"
     inputs = calibration_inputs(card, folders, images)
     name = next(iter(open_session(full, device="cpu", threads=threads).inputs))
     to_int8(full, lambda: ({name: one} for one in inputs), variant)
@@ -223,7 +228,7 @@ def write_verdict(card_path: Path, verdict: Verdict, variant: Path) -> None:
 
 
 def _main(
-    card: Annotated[Path, typer.Option(help="the specialist's card, its weights beside it")],
+    card: Annotated[Path, typer.Option(help="the specialist's card, its weights beside it or fetched")],
     data: Annotated[list[Path], typer.Option(help="data folder of its task; again for more")],
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves one core free")] = 0,
     images: Annotated[int, typer.Option(min=1, help="train images for the ranges")] = IMAGES,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 
 from omniview.errors import CardError
 from omniview.inference.card import GeneralistCard, SpecialistCard, find_cards, read_card
@@ -80,6 +82,47 @@ def test_a_click_network_is_described_whole(tmp_path: Path, changes: dict[str, A
     path = write_generalist(tmp_path, third=True, **changes)
     with pytest.raises(CardError, match=named):
         read_card(path)
+
+
+def _changed(card: Path, changes: dict[str, Any]) -> Path:
+    card.write_text(tomli_w.dumps({**tomllib.loads(card.read_text("utf-8")), **changes}), "utf-8")
+    return card
+
+
+@pytest.mark.parametrize("field", ["name", "weights", "int8.weights"])
+@pytest.mark.parametrize(
+    "name",
+    ["/x.onnx", "../x.onnx", "a/x.onnx", "..\\x.onnx", "C:x.onnx", "..", ".x", "a..", "x.onnx:s", "x\n", ""],
+)
+def test_no_card_chooses_a_folder(tmp_path: Path, field: str, name: str) -> None:
+    """What becomes a file stays where it is put, whoever wrote the card."""
+    eight = {"sha256": "a" * 64, "dice_change": 0.0, "low": 0.0, "high": 0.0, "n": 1, "speedup": 2.0}
+    changes = {"int8": {**eight, "weights": name}} if field == "int8.weights" else {field: name}
+    path = _changed(write_specialist(tmp_path), changes)
+    with pytest.raises(CardError, match=rf"at {field}: .*without a folder"):
+        read_card(path)
+
+
+@pytest.mark.parametrize("field", ["name", "encoder", "decoder", "clicks.network"])
+def test_no_card_of_several_networks_does(tmp_path: Path, field: str) -> None:
+    """Neither a generalist's nor a SAM pair's."""
+    name = "../../x.onnx"
+    changes = (
+        {"clicks": {"network": name, "sha256": "0" * 64}} if field == "clicks.network" else {field: name}
+    )
+    paths = [write_generalist(tmp_path / "generalist", third=True)]
+    if field != "clicks.network":
+        paths.append(write_pair(tmp_path / "pair", "sam"))
+    for path in paths:
+        with pytest.raises(CardError, match=rf"at {field}: .*without a folder"):
+            read_card(_changed(path, changes))
+
+
+def test_a_name_may_have_spaces_and_other_letters(tmp_path: Path) -> None:
+    """People name models in their own language."""
+    names = {"name": "Größe 2 (neu)", "weights": "Größe-2.5 v+.int8.onnx"}
+    card = read_card(_changed(write_specialist(tmp_path), names))
+    assert (card.name, card.files()[0][0]) == ("Größe 2 (neu)", "Größe-2.5 v+.int8.onnx")
 
 
 def test_what_is_not_toml_is_said(tmp_path: Path) -> None:

@@ -242,6 +242,23 @@ def test_two_do_not_fill_one_file(tmp_path: Path) -> None:
         _fetch(file)
 
 
+@pytest.mark.parametrize("content", [None, b"no database" * 100], ids=["not to be opened", "not a lock"])
+def test_a_lock_that_cannot_be_had_is_no_other_process(tmp_path: Path, content: bytes | None) -> None:
+    """Nobody is told to wait for what never ends; nothing is asked for."""
+    with FileServer(CONTENT) as server:
+        file = _file(tmp_path, f"{server.address}/w.onnx")
+        lock = _part(file).with_suffix(".lock")
+        if content is None:
+            lock.mkdir(parents=True)
+        else:
+            lock.parent.mkdir()
+            lock.write_bytes(content)
+        with pytest.raises(OutputError, match="cannot be locked") as caught:
+            fetch(file, PLAIN, offline=False)
+        assert str(lock) in caught.value.next_step
+        assert server.asked == []
+
+
 def test_what_is_wanted_is_what_a_card_lacks(tmp_path: Path, own_home: Path) -> None:
     """Weights of the person's own cards lie beside them, those of others in the home."""
     sha256 = hashlib.sha256(CONTENT).hexdigest()

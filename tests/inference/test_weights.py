@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from omniview.errors import WeightsError
-from omniview.inference.weights import verified
+from omniview.inference.weights import other_place, verified
 
 
 def test_the_right_file_passes_and_a_changed_one_does_not(tmp_path: Path) -> None:
@@ -27,3 +27,18 @@ def test_a_missing_file_says_where_to_put_it(tmp_path: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         verified(tmp_path / "absent.onnx", "0" * 64)
     assert str(tmp_path) in caught.value.next_step
+
+
+def test_a_damaged_file_beside_the_card_gives_way_to_the_fetched_one(tmp_path: Path, own_home: Path) -> None:
+    """What was fetched mends a folder that cannot be written; a damaged fetched file replaces nothing."""
+    path, fetched = tmp_path / "w.onnx", other_place("w.onnx")
+    sha256 = hashlib.sha256(b"weights").hexdigest()
+    path.write_bytes(b"damaged")
+    fetched.parent.mkdir(parents=True)
+    fetched.write_bytes(b"damaged too")
+    with pytest.raises(WeightsError, match="not those of their card"):
+        verified(path, sha256)
+    fetched.write_bytes(b"weights")
+    assert verified(path, sha256) == fetched
+    path.write_bytes(b"weights")
+    assert verified(path, sha256) == path

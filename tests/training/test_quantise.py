@@ -13,6 +13,7 @@ import pytest
 
 from omniview.errors import CardError, InputError
 from omniview.inference.card import SpecialistCard, read_card
+from omniview.inference.weights import other_place
 from omniview.training.quantise import Verdict, add_variant, calibration_inputs, write_verdict
 from tests.networks import write_card, write_convolutions
 from tests.training.folders import write_folder
@@ -53,6 +54,17 @@ def test_card_and_file_agree_with_the_verdict(tmp_path: Path, card: Path) -> Non
     assert (read.int8 is not None) == variant.exists() == verdict.admitted
     if read.int8 is not None:
         assert read.int8.sha256 == hashlib.sha256(variant.read_bytes()).hexdigest()
+
+
+def test_fetched_weights_have_a_variant_too(tmp_path: Path, card: Path, own_home: Path) -> None:
+    """The full network lies in OmniView's home then; card and variant stay together."""
+    fetched = other_place("conv.onnx")
+    fetched.parent.mkdir(parents=True)
+    (tmp_path / "conv.onnx").rename(fetched)
+    folder = write_folder(tmp_path / "polyp_made", {"train": 2, "calibrate": 2})
+    verdict = add_variant(card, [folder], threads=1, images=2)
+    assert (tmp_path / "conv.int8.onnx").exists() == verdict.admitted
+    assert list(fetched.parent.iterdir()) == [fetched]
 
 
 def test_a_variant_that_is_not_admitted_leaves_a_sentence_only(tmp_path: Path, card: Path) -> None:
