@@ -54,7 +54,7 @@ class FolderTuner:
         return (*start, "train", *options, "--parts", wish.parts, "--minutes", str(wish.minutes), "--child")
 
     def use(self, card: Path) -> str:
-        """Install and choose.
+        """Install and choose, as `name-2` or the like where another model has the name.
 
         Raises:
             OmniViewError: it could not be installed.
@@ -62,7 +62,7 @@ class FolderTuner:
         found = read_card(card)
         if not isinstance(found, SpecialistCard):
             raise CardError(f"{card.name} is no specialist's card.", "Choose another.")
-        install(found)
+        name = install(found, rename=True).stem
         now = self._current()
-        self._follow(now.changed(specialists={**now.specialists, found.task: found.name}))
-        return found.name
+        self._follow(now.changed(specialists={**now.specialists, found.task: name}))
+        return name

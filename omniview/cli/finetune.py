@@ -20,6 +20,7 @@ from rich.markup import escape
 from omniview.cli.console import console
 from omniview.errors import CardError, OmniViewError
 from omniview.inference.card import SpecialistCard, find_cards, read_card
+from omniview.inference.install import free, install
 
 if TYPE_CHECKING:
     from omniview.training.finetune_wish import Stand
@@ -44,6 +45,9 @@ def fine_tune(
 
     `options` are the fields of :class:`omniview.training.finetune_wish.Wish`.
     """
+    chosen = str(options.get("name", ""))
+    if installed and chosen:
+        free(chosen)  # not first after hours of training
     ended = threading.Event()
     if child:
         threading.Thread(target=_listen, args=(ended,), name="input", daemon=True).start()
@@ -77,9 +81,8 @@ def fine_tune(
     if outcome.card is not None:
         typer.echo(outcome.card)
         if installed:
-            from omniview.inference.install import install
-
-            console.print(f"Installed as {escape(str(install(specialist(str(outcome.card)))))}.")
+            path = install(specialist(str(outcome.card)), rename=not chosen)
+            console.print(f"Installed as {escape(str(path))}.")
         else:
             console.print("To use it, copy its .toml and .onnx into OmniView's models; --install does so.")
 

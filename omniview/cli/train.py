@@ -26,6 +26,16 @@ def _device(name: str) -> Device:
     return cast("Device", name)
 
 
+def _refuse_for_fine_tuning(device: Device, patience: int) -> None:
+    if device == "cuda":
+        raise SettingsError("With --from training runs on the CPU only.", "Leave --device out.")
+    if patience:
+        raise SettingsError(
+            "With --from it ends early of its own accord, by masks that are held back for that.",
+            "Leave --patience out.",
+        )
+
+
 def train(
     data: Annotated[
         list[Path], typer.Option(help="folder with images/, masks/, perhaps split.csv; several may follow")
@@ -65,6 +75,7 @@ def train(
         raise SettingsError("Training needs a task, or a specialist to begin with.", "Give --task or --from.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if from_ is not None:
+        _refuse_for_fine_tuning(_device(device), patience)
         options = {"parts": parts, "name": name, "minutes": minutes, "steps": steps, "threads": threads}
         if seed is not None:
             options["seed"] = seed

@@ -16,7 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from omniview.core.image import Doubles
 from omniview.core.prediction import Quality
+from omniview.core.quality_head import SIGNS, signs
 from omniview.core.uncertainty import temper
 from omniview.inference.card import SpecialistCard
 from omniview.inference.tensors import prepare, to_nchw
@@ -29,17 +31,26 @@ from omniview.training.novelty import WithNovelty, limit
 _SMALLEST_WIDTH = 0.01
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Verdict:
-    """What a network did with one example: its Dice, what the card foretold of it, how strange it was.
+    """What a network did with one example: its Dice, and what its quality can be foretold from.
 
-    ``predicted`` and ``novelty`` are None where the card says nothing of them; ``novelty`` is as the network
-    gives it, not yet measured against the card's limit.
+    How strange a picture is can only be said once the new card's limit is known, which follows from all
+    verdicts; so what the limit decides about is kept here, not what would follow from the old one.
+
+    Attributes:
+        dice: of the mask, in [0,1].
+        novelty: as the network gives it, not yet measured against a limit; None where it gives none.
+        said: what a card without a head foretells, whatever the novelty; None where it has a head, or
+            foretells nothing.
+        looks: (len(SIGNS),) float64, :func:`omniview.core.quality_head.signs` without the novelty, where the
+            card has a head.
     """
 
     dice: float
-    predicted: Quality | None
     novelty: float | None
+    said: Quality | None = None
+    looks: Doubles | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,10 +80,13 @@ class Examiner:
         output = card.output
         maps = (temper(v.astype(np.float32), output.temperature, output.threshold) for v in seen.logits)
         shown = pooled(maps).restored(seen.prepared)
-        strange = self._novelty(network, example)
-        relative = None if strange is None or card.novelty is None else strange / card.novelty.limit
-        predicted = None if card.quality is None else card.quality.judge(shown.mean, shown.spread, relative)
-        return Verdict(seen.dice(shown.mean[0]), predicted, strange)
+        dice, strange = seen.dice(shown.mean[0]), self._novelty(network, example)
+        if card.quality is None:
+            return Verdict(dice, strange)
+        if card.quality.head is None:
+            return Verdict(dice, strange, said=card.quality.judge(shown.mean))
+        spread = shown.spread if shown.samples > 1 else None
+        return Verdict(dice, strange, looks=signs(shown.mean, spread, None))
 
     @torch.no_grad()
     def _novelty(self, network: LiteUnet | VesselUnet, example: Example) -> float | None:
@@ -90,12 +104,16 @@ def quality_after(card: SpecialistCard, verdicts: Sequence[Verdict]) -> dict[str
 
     They are widened until they hold the Dice of 90 % of the cases in ``verdicts``, which the networks that
     were judged had not seen (split conformal, Vovk 2005); of fewer than nine cases no such promise can be
-    made, and the interval is everything.
+    made, and the interval is everything. The cases are judged as the new card will judge them, by the limit
+    of :func:`novelty_after`. The few beyond even that count as if they were usual, so that a miss on the
+    person's own masks is never excused by their being strange.
     """
     if card.quality is None:
         return None
     fields = card.quality.model_dump(mode="json")
-    misses = sorted(_miss(v.dice, v.predicted) for v in verdicts if v.predicted is not None)
+    novelty = novelty_after(card, verdicts)
+    said = ((v.dice, foretold(card, v, None if novelty is None else novelty["limit"])) for v in verdicts)
+    misses = sorted(_miss(dice, quality) for dice, quality in said if quality is not None)
     rank = math.ceil((len(misses) + 1) * COVERAGE)
     if rank > len(misses):
         fields["half_width"] = 1.0
@@ -103,6 +121,17 @@ def quality_after(card: SpecialistCard, verdicts: Sequence[Verdict]) -> dict[str
     widths = np.minimum(1.0, np.asarray(card.quality.half_width) * max(1.0, misses[rank - 1]))
     fields["half_width"] = np.round(widths, 4).tolist()
     return fields
+
+
+def foretold(card: SpecialistCard, verdict: Verdict, bound: float | None) -> Quality | None:
+    """What ``card`` with the novelty limit ``bound`` says of a case that it takes for a usual one."""
+    quality, looks = card.quality, verdict.looks
+    if quality is None or quality.head is None or looks is None:
+        return verdict.said
+    if verdict.novelty is not None and bound is not None:
+        looks = looks.copy()
+        looks[SIGNS.index("novelty")] = math.log(max(verdict.novelty / bound, 1e-3))
+    return quality.table().predict(quality.head.head().score(looks))
 
 
 def novelty_after(card: SpecialistCard, verdicts: Sequence[Verdict]) -> dict[str, float] | None:

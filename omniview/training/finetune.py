@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -31,7 +32,7 @@ from omniview.training.finetune_wish import Stand, Wish, choose_parts, name_of, 
 from omniview.training.finetuned import Curve, Outcome, write_card_of, write_report
 from omniview.training.fit import Fitted, Progress, Settings, Watch, fit
 from omniview.training.from_onnx import Restored, restore
-from omniview.training.held_out import LITTLE, Fold, Gain, folds_of, measure_gain
+from omniview.training.held_out import LITTLE, WORTH, Fold, Gain, folds_of, measure_gain
 from omniview.training.network import LiteUnet, VesselUnet
 from omniview.training.recipes import Recipe
 from omniview.training.specialist import loss_on
@@ -70,7 +71,7 @@ def finetune(
         WeightsError: its weights are not those of its card.
         InputError: the masks are too few, of one group, or cannot be read.
         SettingsError: the wish breaks a rule.
-        OutputError: ``out`` holds another fine-tuning, half done.
+        OutputError: ``out`` holds another fine-tuning, half done, or cannot be written.
         KeyboardInterrupt: cancelled; the same call goes on.
     """
     wish = wish or Wish()
@@ -82,10 +83,16 @@ def finetune(
     folds = folds_of(examples, wish.seed)
     parts = out / f"{name}.parts"
     work = _Work(card, restored, recipe, wish, examples, small, folds, parts, report, cancelled)
-    _claim(parts, card, folders, wish)
-    work.settle_steps()
-    outcome = work.run(out, folders)
-    shutil.rmtree(parts)
+    try:
+        _claim(parts, card, folders, wish)
+        work.settle_steps()
+        outcome = work.run(out, folders)
+    except OSError as error:
+        raise OutputError(
+            f"The fine-tuning cannot be kept in {out} ({error.strerror or error}).",
+            "Make room there, or make it writable; what is finished is kept. Or choose another folder.",
+        ) from error
+    shutil.rmtree(parts, ignore_errors=True)  # what cannot be removed does no harm to what was written
     return outcome
 
 
@@ -115,14 +122,15 @@ class _Work:
 
     def settle_steps(self) -> None:
         """Fewer steps where the minutes do not allow for the usual ones; whoever goes on takes as many."""
-        kept = self.parts / "steps.json"
-        if kept.is_file():
-            self.steps = int(json.loads(kept.read_text("utf-8")))
+        path = self.parts / "steps.json"
+        kept = _kept(path)
+        if isinstance(kept, int):
+            self.steps = kept
         elif self.wish.minutes is not None:
             self._tell("finding out how fast this machine is", 0.0)
             affordable = 60 * self.wish.minutes / (len(self.folds) + 1.5) / self._seconds_a_step()
             self.steps = max(1, min(self.steps, int(affordable)))
-        kept.write_text(json.dumps(self.steps), "utf-8")
+        _keep(path, self.steps)
 
     def run(self, out: Path, folders: Sequence[Path]) -> Outcome:
         self._tell("measuring the model as it is", 0.0)
@@ -261,19 +269,46 @@ def _claim(parts: Path, card: SpecialistCard, folders: Sequence[Path], wish: Wis
     splits = [data_hash(folders, split) for split in ("train", "calibrate")]
     this = {"card": card.sha256, "data": splits, "wish": {**asdict(wish), "threads": None}}
     begun = parts / "begun.json"
-    if not begun.is_file():
+    kept = _kept(begun)
+    if kept is None:
         parts.mkdir(parents=True, exist_ok=True)
-        begun.write_text(json.dumps(this), "utf-8")
-    elif json.loads(begun.read_text("utf-8")) != this:
+        _keep(begun, this)
+    elif kept != this:
         raise OutputError(
             f"{parts.name} holds a fine-tuning that was begun with other masks or settings.",
             "Give the same ones to go on, or remove it, or choose another folder.",
         )
 
 
+def _keep(path: Path, value: Any) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(value), "utf-8")
+    part.replace(path)
+
+
+def _kept(path: Path) -> Any:
+    """What :func:`_keep` wrote; None if there is nothing, or only what was cut before any training began."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        if not any(path.parent.glob("*.checkpoint")):
+            return None
+        raise OutputError(
+            f"{path.parent.name} is damaged: {path.name} in it cannot be read.",
+            f"Remove {path.parent} to begin anew, or choose another folder.",
+        ) from error
+
+
 def _why_not(gain: Gain) -> str:
     if gain.mean <= 0:
         return "The old model is kept: fine-tuning gained nothing on held-out masks."
+    if gain.mean <= WORTH:
+        return (
+            f"The old model is kept: on average fine-tuning gained {gain.mean:+.4f} on held-out masks, and "
+            f"no more than {WORTH} is no reason to change."
+        )
     return (
         f"The old model is kept: on average fine-tuning gained {gain.mean:+.3f}, but it made {gain.harmed} "
         f"held-out masks worse and only {gain.helped} better."

@@ -16,7 +16,7 @@ from omniview.errors import OutputError
 from omniview.inference.card import SpecialistCard
 from omniview.training.examine import Verdict, novelty_after, quality_after
 from omniview.training.export import sha256, to_onnx, write_card
-from omniview.training.held_out import Gain
+from omniview.training.held_out import WORTH, Gain
 from omniview.training.network import LiteUnet, VesselUnet, parameter_count
 from omniview.training.novelty import WithNovelty
 from omniview.training.recipes import Recipe
@@ -29,7 +29,8 @@ _HOW = (
     "Each mask was judged by a model that never saw it: the masks were dealt into {folds} folds, each judged "
     "by a model trained on the others, of which a quarter only said when to stop. The kept model is trained "
     "on all masks; as it learns from more of them than the models of the folds did, the gain is rather told "
-    "too low than too high. The interval comes from so few masks that it is somewhat too narrow."
+    "too low than too high. The interval comes from so few masks that it is somewhat too narrow. A new model "
+    "is kept only if mean Dice rises by more than {worth} and no more masks become worse than better."
 )
 
 
@@ -117,10 +118,10 @@ def write_report(
     lines = [
         f"# {parent.name} (version {parent.version}), fine-tuned as {name}",
         "",
-        reason or f"The new model {name} is better, and was written.",
+        reason or _praise(name, gain),
         gain.words(),
         "",
-        _HOW.format(folds=folds),
+        _HOW.format(folds=folds, worth=WORTH),
         "",
         "| held-out mask | folder | group | Dice before | Dice after | change |",
         "|---|---|---|---|---|---|",
@@ -143,6 +144,13 @@ def write_report(
             f"The report cannot be written ({error.strerror}).", "Choose another folder."
         ) from error
     return report
+
+
+def _praise(name: str, gain: Gain) -> str:
+    words = f"The new model {name} is better on average, and was written."
+    if gain.low > 0:
+        return words
+    return f"{words} The interval of the gain reaches zero: it may still be chance."
 
 
 def _rows(curve: Curve) -> list[tuple[str, int, str, str]]:

@@ -162,7 +162,8 @@ class _State:
             kept[name] = getattr(self, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")
-        torch.save(kept, unfinished)
+        with unfinished.open("wb") as file:  # given a path, torch makes a RuntimeError of a full disk
+            torch.save(kept, file)
         unfinished.replace(path)
 
     def look(self, watch: Watch) -> None:

@@ -25,6 +25,8 @@ WATCHED = 0.25
 """Share of a fold's training masks that only say when to stop."""
 LITTLE = 0.01
 """A change of Dice that counts as none."""
+WORTH = 0.005
+"""The mean gain of Dice that has to be exceeded: less is no reason to leave a model that was measured."""
 _RESAMPLES = 4000
 
 
@@ -80,8 +82,8 @@ class Gain:
 
     @property
     def better(self) -> bool:
-        """Whether the new model may take the old one's place: better on average, and harm is not commoner."""
-        return self.mean > 0 and self.harmed <= self.helped
+        """Whether the new model may take the old one's place: it gains enough, and harm is not commoner."""
+        return self.mean > WORTH and self.harmed <= self.helped
 
     def words(self) -> str:
         """The gain in a sentence."""

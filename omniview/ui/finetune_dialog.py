@@ -120,8 +120,7 @@ class FineTuneBox(QDialog):
             self._out.setText(str(out))
 
     def _fill(self, cards: Sequence[tuple[str, str]], task: str) -> None:
-        for name, about in cards:
-            self._card.addItem(f"{name} · {about}", name)
+        self._list(cards)
         own = [place for place, (_, about) in enumerate(cards) if about == task]
         self._card.setCurrentIndex(own[-1] if own else 0)
         for key, text in _PARTS:
@@ -131,6 +130,14 @@ class FineTuneBox(QDialog):
         self._minutes.setSuffix(" min at most")
         self._folder.setPlaceholderText("Folder with images/ and masks/ of the same names, 5 or more")
         self._out.setPlaceholderText("Folder for the new model and the report")
+
+    def _list(self, cards: Sequence[tuple[str, str]]) -> None:
+        """The specialists to choose from; who was chosen stays so."""
+        chosen = self._card.currentData()
+        self._card.clear()
+        for name, about in cards:
+            self._card.addItem(f"{name} · {about}", name)
+        self._card.setCurrentIndex(max(0, self._card.findData(chosen)))
 
     def _lay_out(self) -> None:
         grid = QGridLayout()
@@ -308,10 +315,12 @@ class FineTuneBox(QDialog):
             return
         try:
             name = await asyncio.to_thread(self._tuner.use, new)
+            cards = await asyncio.to_thread(self._tuner.cards)
         except OmniViewError as error:
             self._tell(str(error), Level.ERROR)
             return
         self._new = None
+        self._list(cards)
         self._tell(f"{name} is in use now.", Level.GOOD)
         self._show_state()
         self.used.emit()
@@ -321,11 +330,11 @@ class FineTuneBox(QDialog):
         for field in (self._card, self._folder, self._out, self._parts, self._minutes):
             field.setEnabled(not running)
         ready = self._masks >= _FEWEST and bool(self._out.text().strip()) and self._card.count() > 0
-        self._start.setEnabled(ready and not running and self._new is None)
-        self._start.setDefault(self._start.isEnabled())
+        self._start.setEnabled(ready and not running)
         self._cancel.setEnabled(running and not self._stopping)
         self._use.setEnabled(not running and self._new is not None)
         self._use.setDefault(self._use.isEnabled())
+        self._start.setDefault(self._start.isEnabled() and not self._use.isEnabled())
 
     def _tell(self, text: str, level: Level) -> None:
         self._message.setStyleSheet(f"color: {LEVELS[level]}")

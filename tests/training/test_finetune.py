@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from omniview.core.quality_head import SIGNS
 from omniview.errors import InputError, OutputError, SettingsError
 from omniview.inference.card import SpecialistCard, read_card
 from omniview.inference.install import install
 from omniview.settings import Settings, home
 from omniview.training.dataset import Example, load
-from omniview.training.examine import Examiner, Verdict, quality_after
-from omniview.training.finetune import finetune
+from omniview.training.examine import Examiner, Verdict, foretold, novelty_after, quality_after
+from omniview.training.finetune import _why_not, finetune
 from omniview.training.finetune_wish import Stand, Wish, usual_steps
-from omniview.training.finetuned import Curve, write_card_of
+from omniview.training.finetuned import Curve, write_card_of, write_report
 from omniview.training.from_onnx import restore
 from omniview.training.held_out import Gain, folds_of, key_of, measure_gain
 from omniview.training.recipes import RECIPES
@@ -173,13 +174,67 @@ def test_intervals_widen_until_they_hold_what_was_seen(parent: SpecialistCard) -
     assert parent.quality is not None
     said = parent.quality.table().predict(0.5)
     width = max(said.high - said.value, said.value - said.low)
-    missing = [Verdict(min(1.0, max(0.0, said.value + 2 * width)), said, None)] * 20
+    missing = [Verdict(min(1.0, max(0.0, said.value + 2 * width)), None, said=said)] * 20
     fields = quality_after(parent, missing)
     assert fields is not None
     assert np.all(np.asarray(fields["half_width"]) >= np.asarray(parent.quality.half_width))
     few = quality_after(parent, missing[:8])
     assert few is not None
     assert few["half_width"] == 1.0
+
+
+def test_intervals_fit_the_limit_that_the_new_card_has(parent: SpecialistCard) -> None:
+    """Images beyond the old limit are usual for the new card, so their misses widen its intervals."""
+    assert parent.quality is not None
+    assert parent.novelty is not None
+    head = {"names": ["novelty"], "weights": [-1.0], "bias": 0.0, "usual": [0.0]}
+    fields = {"confidence": [0.0, 1.0], "dice": [0.6, 1.0], "half_width": 0.1, "head": head}
+    card = parent.model_copy(update={"quality": type(parent.quality).model_validate(fields)})
+    looks = np.zeros(len(SIGNS))
+    strange = 1.5 * parent.novelty.limit
+    verdicts = [Verdict(0.55, strange, looks=looks)] * 20
+    novelty, quality = novelty_after(card, verdicts), quality_after(card, verdicts)
+    assert novelty is not None
+    assert quality is not None
+    assert novelty["limit"] == pytest.approx(strange, abs=1e-4)
+    said = foretold(card, verdicts[0], novelty["limit"])
+    assert said is not None
+    assert (said.value, said.high) == pytest.approx((0.8, 0.9), abs=1e-4)
+    assert quality["half_width"] == pytest.approx(0.25, abs=1e-3)  # was 0.8 +- 0.1, and missed by 0.25
+
+
+def test_a_gain_of_next_to_nothing_is_none(tmp_path: Path, parent: SpecialistCard) -> None:
+    """What rounds to no gain leaves the old model; a gain that may be chance is kept, and is said to be."""
+    cases = [example(str(n)) for n in range(6)]
+    slight = measure_gain(cases, [0.5] * 6, [0.5001, 0.5003, 0.4999, 0.5001, 0.5, 0.5002])
+    assert slight.mean > 0
+    assert not slight.better
+    assert "no reason to change" in _why_not(slight)
+    doubtful = measure_gain(cases, [0.5] * 6, [0.6, 0.62, 0.48, 0.47, 0.5, 0.5])
+    assert doubtful.better
+    assert doubtful.low < 0
+    told = write_report(tmp_path, "discs-own", parent, doubtful, "", [])
+    assert "may still be chance" in told.read_text("utf-8")
+
+
+def test_what_a_kill_cut_is_begun_anew_or_said(parent: SpecialistCard, tmp_path: Path) -> None:
+    """A cut file means nothing before any training; beside a checkpoint it is named, with a way out."""
+    folder = own_masks(tmp_path / "dark", 5, dark=True)
+    parts = tmp_path / "out" / "discs-dark.parts"
+    parts.mkdir(parents=True)
+    for name in ("begun.json", "steps.json"):
+        (parts / name).write_text('{"card": "1', "utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        finetune(parent, [folder], tmp_path / "out", wish=STEPS, cancelled=lambda: True)
+    assert (parts / "1.checkpoint").is_file()
+    assert not list(parts.glob("*.part"))
+    (parts / "begun.json").write_text("", "utf-8")
+    with pytest.raises(OutputError, match="damaged") as caught:
+        finetune(parent, [folder], tmp_path / "out", wish=STEPS)
+    assert "Remove" in caught.value.next_step
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match="cannot be kept"):
+        finetune(parent, [folder], tmp_path / "file", wish=STEPS)
 
 
 def test_wishes_that_break_a_rule_are_refused() -> None:

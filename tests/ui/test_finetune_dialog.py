@@ -153,9 +153,13 @@ def test_a_better_model_is_shown_and_taken_into_use(
             ["a", "0.500", "0.750", "+0.250"],
             ["b", "0.750", "0.800", "+0.050"],
         ]
+        assert _button(box, "Start").isEnabled()  # who does not want this one may try for another
         _button(box, "Use this model").click()
         await box.settle()
         assert "discs-own is in use now." in _says(box)
+        offered = box.findChildren(QComboBox)[0]
+        assert offered.findData("discs-own") >= 0
+        assert offered.currentData() == "discs"
         assert Settings.load().specialists == tuner.settings.specialists == {"vessel": "discs-own"}
         assert "discs-own" in {found.name for found in find_cards([home() / "models"]).cards}
 
