@@ -118,6 +118,8 @@ def _together(specialist: Prediction, omnimodel: Prediction, calibration: Calibr
     told = None
     if specialist.quality or omnimodel.quality:
         told = _told(of_specialist, of_omnimodel, trust, calibration)
+        if any(p.novelty is not None and p.novelty > 1.0 for p in (specialist, omnimodel)):
+            told = Quality(told.value, 0.0, told.high)  # not one of the images that the interval speaks of
     margin = _margin(probability, calibration.margin, told)
     return Fusion(probability, probability > EDGE, uncertainty, share, margin, told, calibration.margin)
 

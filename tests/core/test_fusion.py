@@ -292,3 +292,18 @@ def test_calibration_names_the_field_that_breaks_a_rule(changes: dict[str, Any])
     """Every broken rule is told with the name of the field."""
     with pytest.raises(ValueError, match=f"Calibration.{next(iter(changes))}"):
         replace(SAFE_DEFAULT, **changes)
+
+
+def test_nothing_is_promised_of_a_picture_beyond_a_models_training() -> None:
+    """The fused interval reaches down to 0 like the specialist's own; within the limit it does not."""
+    p = np.full((1, 4, 4), 0.8, np.float32)
+    calibration = Calibration(quality=QualityTable((0.0, 1.0), (0.2, 0.9), 0.1))
+    other = predicted("omnimodel", p)
+    lows = []
+    for novelty in (0.9, 1.1):
+        own = replace(predicted("specialist", p), quality=Quality(0.8, 0.7, 0.9), novelty=novelty)
+        fused = fuse((own, other), calibration)
+        assert fused.quality is not None
+        lows.append(fused.quality.low)
+    assert lows[0] > 0.3
+    assert lows[1] == 0.0
