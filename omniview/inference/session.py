@@ -114,6 +114,8 @@ def open_session(path: Path, *, device: Device, threads: int, steady: bool = Fal
     options.log_severity_level = _ORT_ERRORS_ONLY
     options.intra_op_num_threads = threads or max(1, (os.cpu_count() or 2) - 1)
     options.inter_op_num_threads = 1
+    # otherwise its threads go on waiting busily after a run, on the cores that the rest needs by then
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     wanted = _providers(device, ort)
     fallback = None if device in ("auto", "cpu") else _why_no_cuda(ort)
     try:
