@@ -12,12 +12,13 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["redact", "start", "stop"]
+__all__ = ["quieted", "redact", "start", "stop"]
 
 _ROOT = logging.getLogger("omniview")
 _BYTES, _KEPT = 1_000_000, 3
@@ -115,3 +116,15 @@ def stop() -> None:
             _ROOT.removeHandler(handler)
             handler.close()
     _ROOT.setLevel(logging.NOTSET)
+
+
+@contextmanager
+def quieted(name: str) -> Iterator[None]:
+    """Keep another library's logger silent meanwhile: what matters of it comes back as an exception."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

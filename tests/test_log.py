@@ -116,3 +116,15 @@ def test_no_log_file_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     (tmp_path / "logs").write_text("a file where the folder should be")
     assert log.start(tmp_path) is None
     assert "No log file" in caplog.text
+
+
+def test_another_librarys_logger_is_quiet_only_meanwhile() -> None:
+    """Nothing of it is heard inside, and its level is what it was afterwards, an exception or not."""
+    logger = logging.getLogger("someone.else")
+    logger.setLevel(logging.INFO)
+    with log.quieted("someone.else"):
+        assert not logger.isEnabledFor(logging.ERROR)
+    assert logger.level == logging.INFO
+    with pytest.raises(ZeroDivisionError), log.quieted("someone.else"):
+        _ = 1 // 0
+    assert logger.level == logging.INFO

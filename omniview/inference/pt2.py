@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omniview.errors import WeightsError
+from omniview.log import quieted
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -66,7 +64,7 @@ def open_exported(path: Path) -> ExportedProgram:
     import torch
 
     clean = without_code(path)
-    with warnings.catch_warnings(), _quiet("torch.export"):
+    with warnings.catch_warnings(), quieted("torch.export"):
         warnings.simplefilter("ignore")  # torch tells of its own internals; what counts is raised below
         try:
             return torch.export.load(clean)
@@ -206,15 +204,3 @@ def _on_cpu(value: Any) -> Any:
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:60] + "...")
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """What torch logs of a file that it cannot read comes back as an exception."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

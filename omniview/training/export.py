@@ -17,11 +17,9 @@ specialist has them, and ``[tasks.NAME.prompted]`` with those of the click netwo
 from __future__ import annotations
 
 import hashlib
-import logging
 import platform
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,6 +32,7 @@ from torch import Tensor, nn
 
 from omniview.errors import WeightsError
 from omniview.inference.card import read_card
+from omniview.log import quieted
 from omniview.training.calibrate import Calibration
 from omniview.training.fit import Fitted, Settings
 from omniview.training.quality_fit import FittedQuality
@@ -54,7 +53,7 @@ def to_onnx(
 
     network = network.eval()
     batch = torch.export.Dim("batch", min=1, max=256)
-    with warnings.catch_warnings(), _quiet("torch.onnx"), torch.no_grad():
+    with warnings.catch_warnings(), quieted("torch.onnx"), torch.no_grad():
         # The exporter warns of its own internals; what counts is checked below.
         warnings.simplefilter("ignore")
         expected = network(*inputs.values())
@@ -102,17 +101,6 @@ def without_traces(path: Path) -> None:
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     onnx.save(model, path)
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def sha256(path: Path) -> str:
