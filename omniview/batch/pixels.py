@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from omniview.core.image import BoolArray, FloatArray
@@ -39,12 +40,16 @@ def reliability_bins(
     counts = np.zeros((2, bins), np.int64)
     sums = np.zeros(bins, np.float64)
     for p, inside in zip(probability, truth, strict=True):
-        # whole numbers of two kinds in one key: a single pass counts both
-        key = np.ceil(p * np.float32(bins)).astype(np.int16)
+        key = np.ceil(p * np.float32(bins)).astype(np.uint8)
         np.clip(key, 1, bins, out=key)
-        key -= np.int16(1)
-        sums += np.bincount(key.ravel(), weights=p.ravel(), minlength=bins)
-        key += inside * np.int16(bins)
+        key -= np.uint8(1)
+        # nearly all pixels are in the first bin, whose sum is what the others leave over
+        rest = key > 0
+        others = np.bincount(key[rest], p[rest], bins).astype(np.float64)  # whole numbers, of no pixels
+        others[0] = cv2.sumElems(p)[0] - others.sum()
+        sums += others
+        # whole numbers of two kinds in one key: a single pass counts both
+        key += inside * np.uint8(bins)
         counts += np.bincount(key.ravel(), minlength=2 * bins).reshape(2, bins)
     total = counts.sum(axis=0)
     return tuple((int(n), float(s), float(y)) for n, s, y in zip(total, sums, counts[1], strict=True))

@@ -21,6 +21,7 @@ SIDE = 240
 
 _DETAIL = 2  # pixels that are drawn for each pixel of the thumbnail, so that thin lines keep their colour
 _JPEG_QUALITY = 85
+_TOLERANCE = 0.75  # drawn pixels by which lines may differ: every corner of a line takes time
 _DASH, _GAP = 9.0, 6.0  # drawn pixels, as all that follows
 _NARROW = 10.0  # casings around thinner structures would hide them
 _CASING, _BORDER = 0.55, 2  # opacity and total width of the dark border that lifts a line off any tissue
@@ -65,7 +66,7 @@ def thumbnail(case: Case, side: int = SIDE) -> bytes:
     lines = _lines(case, drawn)
     slim = min((one.outline.breadth for one in lines if len(one.outline.points)), default=float(side))
     if slim >= _NARROW:
-        canvas = _cased(canvas, lines)
+        _darken(canvas, lines)
     for one in lines:
         red, green, blue = LOOKS[one.layer].colour
         _draw(canvas, one, (blue, green, red), one.width if slim >= _NARROW else 1, cv2.LINE_AA)
@@ -103,7 +104,8 @@ def _traced(maps: Array, size: tuple[int, int]) -> Outline:
         shrunk = size[0] < plane.shape[1]
         small = cv2.resize(values, size, interpolation=cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR)
         planes.append(np.asarray(small, np.float32))
-    return trace(np.stack(planes), finest=1)
+    whole = planes[0][None] if len(planes) == 1 else np.stack(planes)
+    return trace(whole, finest=1, tolerance=_TOLERANCE)
 
 
 def _lines(case: Case, size: tuple[int, int]) -> list[_Line]:
@@ -129,14 +131,17 @@ def _pieces(layer: Layer, outline: Outline) -> list[npt.NDArray[np.int32]]:
     return np.split(fixed_point(np.concatenate(pieces)), np.cumsum([len(piece) for piece in pieces])[:-1])
 
 
-def _cased(canvas: UInt8Array, lines: list[_Line]) -> UInt8Array:
-    """The picture, darker where lines are to come."""
+def _darken(canvas: UInt8Array, lines: list[_Line]) -> None:
+    """Make the picture darker where lines are to come."""
     shade = np.zeros(canvas.shape[:2], np.uint8)
     for one in lines:
         # shrinking smooths the rim of a dark border well enough
         _draw(shade, one, (255,), one.width + _BORDER, cv2.LINE_8)
-    left = cv2.LUT(shade, _LEFT)
-    return np.asarray(cv2.multiply(canvas, cv2.merge((left, left, left)), scale=1.0 / 255.0), np.uint8)
+    left, top, width, height = cv2.boundingRect(shade)
+    if width:
+        box = slice(top, top + height), slice(left, left + width)
+        light = cv2.LUT(shade[box], _LEFT)
+        canvas[box] = cv2.multiply(canvas[box], cv2.merge((light, light, light)), scale=1.0 / 255.0)
 
 
 def _draw(canvas: UInt8Array, line: _Line, colour: tuple[int, ...], thickness: int, kind: int) -> None:

@@ -17,7 +17,7 @@ FIXED_BITS = 4
 """OpenCV draws lines of fixed-point coordinates with this many fractional bits."""
 
 _FINE = 2048  # maps are traced at half or quarter pixels as long as the enlarged one stays within this size
-_TOLERANCE = 0.25  # image pixels by which a simplified contour may differ
+_TOLERANCE = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,12 +37,13 @@ class Outline:
     breadth: float = 0.0
 
 
-def trace(maps: Array, finest: int = _FINE) -> Outline:
+def trace(maps: Array, finest: int = _FINE, tolerance: float = _TOLERANCE) -> Outline:
     """Contours at 0.5 of (K,Y,X) probabilities or bool masks, each label by itself, holes included.
 
     Args:
         maps: what to trace.
         finest: maps are enlarged up to four times before, as long as they stay within so many pixels.
+        tolerance: pixels of `maps` by which a simplified contour may differ.
     """
     step = max(1, min(4, finest // max(maps.shape[1:])))
     found: list[npt.NDArray[np.float32]] = []
@@ -53,7 +54,7 @@ def trace(maps: Array, finest: int = _FINE) -> Outline:
         label = np.asarray(values > EDGE).view(np.uint8)
         contours, _ = cv2.findContours(label, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         for contour in contours:
-            slim = cv2.approxPolyDP(contour, _TOLERANCE * step, closed=True)[:, 0]
+            slim = cv2.approxPolyDP(contour, tolerance * step, closed=True)[:, 0]
             # OpenCV counts pixel centres, the canvas pixel edges
             found.append((slim.astype(np.float32) + np.float32(0.5)) / np.float32(step))
     if not found:

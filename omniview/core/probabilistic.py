@@ -12,7 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from omniview.core.image import Array, BoolArray, FloatArray, UInt8Array
-from omniview.core.levels import BIN_EDGES, Bins, Levels, Ranking, levels_of_counts, levels_of_floats, rank
+from omniview.core.levels import (
+    BIN_EDGES,
+    PART,
+    Bins,
+    Levels,
+    Ranking,
+    levels_of_counts,
+    levels_of_floats,
+    rank,
+)
 
 __all__ = [
     "GREYS",
@@ -187,25 +196,31 @@ class SoftPair:
             dark = self._table == 0.0
             zeros = int(there[dark].sum()), int(counts[dark].sum())
             return Bins(positive.astype(np.int64), total.astype(np.int64), sums.astype(np.float64), zeros)
-        inside, outside = self.whole
-        rows = [self._at_most(edge) for edge in BIN_EDGES]
-        rows.append((inside.count, inside.count + outside.count, inside.total + outside.total))
-        positive, total, sums = (np.diff(column, prepend=0) for column in zip(*rows, strict=True))
-        zero_positive, zero_total, _ = self._at_most(0.0)
-        return Bins(positive, total, sums.astype(np.float64), (zero_total, zero_positive))
+        return self._float_bins()
 
-    def _at_most(self, edge: float) -> tuple[int, int, float]:
-        """Pixels of the truth, all pixels, and sum of the probabilities that do not exceed `edge`."""
-        single = np.float32(edge)
-        if float(single) > edge:  # no float32 lies between the two
-            single = np.nextafter(single, np.float32(0.0))
-        chosen = (self._floats <= single).view(np.uint8)
-        if self._counted is not None:
-            chosen &= self._counted
-        total = cv2.countNonZero(chosen)
-        sums = cv2.mean(self._floats, mask=chosen)[0] * total
-        chosen &= self._inside
-        return cv2.countNonZero(chosen), total, sums
+    def _float_bins(self) -> Bins:
+        """Bins of a float32 map. Nearly all pixels of most are in the first: it gets what is left over."""
+        inside, outside = self.whole
+        count = len(BIN_EDGES) + 1
+        positive, total, sums = np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count)
+        zeros = np.zeros(2, np.int64)
+        for rows in _strips(self._floats, PART):
+            floats, truth = self._floats[rows], self.truth[rows]
+            nothing, above = floats == 0.0, floats >= np.float32(BIN_EDGES[0])
+            if self.region is not None:
+                nothing &= self.region[rows]
+                above &= self.region[rows]
+            values = floats[above].astype(np.float64)
+            # ten times a float32 is exact in float64, and so on the right side of every edge
+            place = np.ceil(values * count).astype(np.intp) - 1
+            total += np.bincount(place, minlength=count)
+            positive += np.bincount(place[truth[above]], minlength=count)
+            sums += np.bincount(place, values, count)
+            zeros += np.count_nonzero(nothing), np.count_nonzero(nothing & truth)
+        positive[0] += inside.count - positive.sum()
+        total[0] += inside.count + outside.count - total.sum()
+        sums[0] += inside.total + outside.total - sums.sum()
+        return Bins(positive, total, sums, (int(zeros[0]), int(zeros[1])))
 
     @cached_property
     def sweep(self) -> Sweep:
@@ -247,16 +262,17 @@ def _tallies(codes: UInt8Array, inside: UInt8Array, counted: UInt8Array | None) 
 def _histogram(codes: UInt8Array, where: UInt8Array | None) -> Counts:
     """(256,) int64: how often each level occurs where `where` is not 0."""
     total = np.zeros(GREYS, np.int64)
-    for rows in _strips(codes):
+    for rows in _strips(codes, EXACT):
         mask = None if where is None else where[rows]
         total += cv2.calcHist([codes[rows]], [0], mask, [GREYS], [0, GREYS]).ravel().astype(np.int64)
     return total
 
 
-def _strips(image: Array) -> Iterator[slice]:
+def _strips(image: Array, pixels: int) -> Iterator[slice]:
+    """Rows of the image, so many pixels at a time."""
     if not image.size:
         return
-    step = max(1, EXACT // image.shape[1])
+    step = max(1, pixels // image.shape[1])
     for start in range(0, image.shape[0], step):
         yield slice(start, start + step)
 

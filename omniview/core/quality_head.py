@@ -103,7 +103,9 @@ def _shrunk(values: FloatArray) -> FloatArray:
 def _wholeness(mask: np.ndarray, inside: int) -> float:
     if inside == 0:
         return 0.0
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    left, top, width, height = cv2.boundingRect(mask)
+    part = mask[top : top + height, left : left + width]
+    count, _, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
     return float(stats[1:count, cv2.CC_STAT_AREA].max()) / inside
 
 

@@ -73,7 +73,9 @@ def to_nchw(pixels: UInt8Array, spec: InputSpec) -> FloatArray:
     std = np.array(spec.std, np.float32)
     gain, offset = np.float32(1 / 255) / std, -np.array(spec.mean, np.float32) / std
     # bytes are moved before they become floats, four times as many
-    bytes_first = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+    bytes_first = np.empty((len(pixels), spec.channels, *pixels.shape[1:3]), np.uint8)
+    for apart, together in zip(bytes_first, pixels, strict=True):
+        cv2.split(together, list(apart))
     planes: FloatArray = np.multiply(bytes_first, gain[:, None, None], dtype=np.float32)
     planes += offset[:, None, None]
     return planes

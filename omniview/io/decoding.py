@@ -42,6 +42,7 @@ _BROKEN = (
 _DECODERS = ("PIL", "pydicom", "pylibjpeg", "openjpeg", "libjpeg", "tifffile")
 _OWNERS = (*_DECODERS, "pyo3_runtime")
 _ISSUER = rf"({'|'.join(_DECODERS)}|omniview\.io)(\.|$)"  # some blame their caller by `stacklevel`
+_LOGGERS = tuple(map(logging.getLogger, _DECODERS))
 _FILTER = ("ignore", None, Warning, re.compile(_ISSUER), 0)
 
 
@@ -53,8 +54,9 @@ def hush() -> None:
     """
     if _FILTER not in warnings.filters:
         warnings.filterwarnings("ignore", module=_ISSUER)
-    for name in _DECODERS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for logger in _LOGGERS:
+        if logger.level != logging.CRITICAL:  # setting it makes every logger of the process think anew
+            logger.setLevel(logging.CRITICAL)
 
 
 def check_size(path: Path, rows: int, columns: int) -> None:

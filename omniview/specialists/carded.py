@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Callable
 from time import perf_counter
-from typing import Protocol
+from typing import TypeVar
 
 import numpy as np
 
 from omniview.core.geometry import View
-from omniview.core.image import Array, FloatArray, Image, UInt8Array
+from omniview.core.image import Image
 from omniview.core.prediction import Prediction, Provenance, Role
 from omniview.core.task import Task
 from omniview.errors import InferenceError
 from omniview.inference.card import SpecialistCard
-from omniview.inference.tensors import Prepared, prepare, to_nchw
+from omniview.inference.tensors import Prepared, prepare
 from omniview.inference.worker import InferenceThread, Ticket
-from omniview.specialists.views import Pooled, affordable, joined, pooled, probability, view_maps
+from omniview.specialists.course import Course, Network
 
-__all__ = ["BATCH", "CardedSpecialist", "Network"]
+__all__ = ["BATCH", "CardedSpecialist"]
+
+T = TypeVar("T")
 
 BATCH = 8
 """Network inputs in one run: bounds memory, and a cancel waits for one run at most."""
@@ -30,63 +30,6 @@ _BLANK = 2
 """Grey levels between the darkest and the brightest pixel of a picture that shows nothing."""
 _BLANK_NOVELTY = 10.0
 """An empty frame is nobody's picture, however like the dark ground between nuclei it looks."""
-
-
-class Network(Protocol):
-    """A loaded network, ready to run."""
-
-    @property
-    def provider(self) -> str:
-        """Where it really runs."""
-        ...
-
-    @property
-    def fallback(self) -> str | None:
-        """Why it does not run where it was asked to, or None."""
-        ...
-
-    @property
-    def variant(self) -> tuple[str, str] | None:
-        """(what is special, SHA-256) of the weights that run, where they are not the card's own."""
-        ...
-
-    @property
-    def batch(self) -> int:
-        """The most inputs of one run."""
-        ...
-
-    @property
-    def draws(self) -> int:
-        """How many answers the same input is worth; 1 unless something is left to chance."""
-        ...
-
-    def run(self, inputs: FloatArray, ticket: Ticket, draw: int = 0) -> Sequence[Array]:
-        """(N,C,h,w) float32 to all of its outputs, maps (N,K,h,w) first.
-
-        Args:
-            inputs: at most `batch` of them.
-            ticket: of the work that this is part of.
-            draw: which of an image's runs this is: it seeds what is left to chance.
-
-        Raises:
-            InferenceError: it failed.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Looked:
-    """What the network said, before anybody thinks about it.
-
-    `affordable` views could have been looked through; `strange`: novelty of each input, (n,1), where the
-    network tells; `seconds` that it took.
-    """
-
-    seen: Pooled
-    network: Network
-    affordable: int
-    strange: tuple[FloatArray, ...]
-    seconds: float
 
 
 class CardedSpecialist:
@@ -130,43 +73,54 @@ class CardedSpecialist:
         Raises:
             ModelError: the weights are missing, changed or broken, or the run failed.
         """
-        start = perf_counter()
-        prepared = await asyncio.to_thread(lambda: prepare(image.rgb8(), self.card.input))
-        lasted = perf_counter() - start
-        looked = await self._thread.run(lambda ticket: self._look(prepared, task, ticket))
-        return await asyncio.to_thread(self._told, prepared, looked, lasted)
+        (prepared, begun), before = await asyncio.to_thread(_timed, lambda: self._prepared(image))
+        course, during = await self._thread.run(
+            lambda ticket: _timed(lambda: self._look(prepared, begun, ticket))
+        )
+        return await asyncio.to_thread(self._told, course, task, before + during)
 
     async def close(self) -> None:
         """Let go of the network."""
         self._network = None
 
-    def _look(self, prepared: Prepared, task: Task, ticket: Ticket) -> _Looked:
+    def _prepared(self, image: Image) -> tuple[Prepared, Course | None]:
+        """The image as the network sees it and, where one knows that network already, its first run."""
+        prepared, network = prepare(image.rgb8(), self.card.input), self._network
+        # where time is limited, nothing may come between the first view's beginning and its end
+        if network is None or self._view_seconds is not None:
+            return prepared, None
+        return prepared, self._begun(prepared, network)
+
+    def _begun(self, prepared: Prepared, network: Network) -> Course:
+        return Course(prepared, network, self._views, self._view_seconds, self.card)
+
+    def _look(self, prepared: Prepared, course: Course | None, ticket: Ticket) -> Course:
         """All that needs the network. What goes before and after is for other threads: this one is shared."""
+        if course is None:
+            course = self._begun(prepared, self._open())
+        course.run(ticket)
+        return course
+
+    def _told(self, course: Course, task: Task, lasted: float) -> Prediction:
+        """What was seen, at the image's own size, judged and with a record of what ran."""
         start = perf_counter()
-        network = self._open()
-        ticket.check()
-        views = affordable(self._views, len(prepared.inputs) * network.draws)
-        strange: list[FloatArray] = []
-        seen = pooled(self._samples(prepared, views, network, ticket, strange))
-        if seen.mean.shape[1] != len(task.labels):
+        prepared, network = course.prepared, course.network
+        pooled, strange = course.end()
+        if pooled.mean.shape[1] != len(task.labels):
             raise InferenceError(
-                f"{self.name} gives {seen.mean.shape[1]} label(s), the task {task.name} has "
+                f"{self.name} gives {pooled.mean.shape[1]} label(s), the task {task.name} has "
                 f"{len(task.labels)}.",
                 "Choose a model for this task.",
             )
-        return _Looked(seen, network, len(views), tuple(strange), perf_counter() - start)
-
-    def _told(self, prepared: Prepared, looked: _Looked, lasted: float) -> Prediction:
-        """What was seen, at the image's own size, judged and with a record of what ran."""
-        start = perf_counter()
-        seen, network = looked.seen.restored(prepared), looked.network
+        seen = pooled.restored(prepared)
         limit = self.card.novelty_limit(int8=network.variant is not None)
-        if limit is not None and not looked.strange:
+        if limit is not None and strange is None:
             raise InferenceError(
                 f"The card of {self.name} has a limit of novelty, but its network tells none.",
                 "Take [novelty] out of the card, or choose another model.",
             )
-        novelty = None if limit is None else _novelty(looked.strange, len(prepared.inputs)) / limit
+        # the mean over the inputs of the image as it is
+        novelty = None if limit is None or strange is None else float(strange.mean()) / limit
         if novelty is not None and int(np.ptp(prepared.inputs)) <= _BLANK:
             novelty = max(novelty, _BLANK_NOVELTY)
         quality = self.card.quality
@@ -182,7 +136,7 @@ class CardedSpecialist:
             mutual_information=seen.mutual_information,
             quality=judged,
             novelty=novelty,
-            seconds=lasted + looked.seconds + perf_counter() - start,
+            seconds=lasted + perf_counter() - start,
             provenance=Provenance(
                 provider=network.provider,
                 fallback=network.fallback,
@@ -192,7 +146,7 @@ class CardedSpecialist:
                 model_id=self.name,
                 model_version=self.card.version,
                 views=views,
-                notes=self._notes(looked.affordable, views, network.draws, novelty),
+                notes=self._notes(course.affordable, views, network.draws, novelty),
             ),
         )
 
@@ -213,36 +167,8 @@ class CardedSpecialist:
             self._network = self._load()
         return self._network
 
-    def _samples(
-        self,
-        prepared: Prepared,
-        views: tuple[View, ...],
-        network: Network,
-        ticket: Ticket,
-        strange: list[FloatArray],
-    ) -> Iterator[FloatArray]:
-        """Probabilities (N,K,h,w) of the inputs for each draw and view; `strange` gets their novelty."""
-        draws = count()
 
-        def run(pixels: UInt8Array) -> FloatArray:
-            parts = []
-            for start in range(0, len(pixels), network.batch):
-                ticket.check()
-                inputs = to_nchw(pixels[start : start + network.batch], prepared.spec)
-                outputs = network.run(inputs, ticket, next(draws))
-                parts.append(probability(outputs[0], self.card.output, self.name))
-                strange.extend(outputs[1:])
-            return joined(parts)
-
-        seconds = None if self._view_seconds is None else self._view_seconds / network.draws
-        looked = 0
-        for maps in view_maps(prepared.inputs, views, run, seconds=seconds):
-            looked += 1
-            yield maps
-        for _ in range(1, network.draws):
-            yield from view_maps(prepared.inputs, views[:looked], run)
-
-
-def _novelty(values: Sequence[FloatArray], inputs: int) -> float:
-    """How unlike the training the image as it is (the first view) is: the mean over its inputs."""
-    return float(np.concatenate(values)[:inputs].mean())
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What comes of it, and how many seconds it took."""
+    start = perf_counter()
+    return work(), perf_counter() - start

@@ -6,10 +6,8 @@ network's dropout: their mean is the answer, what they contradict each other in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from time import perf_counter
-from typing import TypeAlias
 
 import numpy as np
 
@@ -24,20 +22,17 @@ from omniview.inference.tensors import Prepared
 __all__ = [
     "MOST_INPUTS",
     "Averaged",
+    "Pool",
     "Pooled",
-    "Run",
     "affordable",
+    "grouped",
     "joined",
     "pooled",
     "probability",
-    "view_maps",
 ]
 
 MOST_INPUTS = 96
 """Network inputs for one image, views times tiles: a huge image is seen through fewer views, and says so."""
-
-Run: TypeAlias = Callable[[UInt8Array], FloatArray]
-"""(N,h,w,3) uint8 to calibrated probabilities (N,K,h,w) float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,33 +57,11 @@ def affordable(views: tuple[View, ...], inputs: int) -> tuple[View, ...]:
     return views[: max(1, MOST_INPUTS // inputs)]
 
 
-def view_maps(
-    inputs: UInt8Array, views: tuple[View, ...], run: Run, *, seconds: float | None = None
-) -> Iterator[FloatArray]:
-    """Probabilities (N,K,h,w) of (N,h,w,3) through each view in turn, already turned back.
-
-    Args:
-        inputs: what the network sees of the image.
-        views: at least one.
-        run: the network.
-        seconds: no more views are begun than should be done within these, if each takes as long as the first;
-            the first is always done. None: all.
-    """
-    rest = views
-    if seconds is not None:
-        start = perf_counter()
-        first = views[0].inverse(run(views[0].apply(inputs)))
-        lasted = perf_counter() - start
-        yield first
-        rest = views[1 : max(1, int(seconds / max(lasted, 1e-9)))]
-    if len(inputs) == 1 and inputs.shape[1] == inputs.shape[2] and rest:
-        # one square input: all views in one run
-        maps = run(joined([view.apply(inputs) for view in rest]))
-        for index, view in enumerate(rest):
-            yield view.inverse(maps[index : index + 1])
-        return
-    for view in rest:
-        yield view.inverse(run(view.apply(inputs)))
+def grouped(inputs: UInt8Array, views: tuple[View, ...]) -> list[tuple[View, ...]]:
+    """Which views of (N,h,w,3) inputs go through the network together: all of one square input, else each."""
+    if len(inputs) == 1 and inputs.shape[1] == inputs.shape[2]:
+        return [views] if views else []
+    return [(view,) for view in views]
 
 
 def joined(parts: Sequence[Array]) -> Array:
@@ -121,38 +94,51 @@ class Pooled:
         return Averaged(mean, spread, information, self.samples)
 
 
-def pooled(samples: Iterable[FloatArray]) -> Pooled:
-    """Mean, spread and mutual information over at least one sample of the same inputs, (N,K,h,w) in [0,1].
+class Pool:
+    """Takes samples one at a time, so that memory does not grow with their number."""
 
-    Samples are taken one at a time, so that memory does not grow with their number.
-    """
-    total = squares = doubt = None
-    count = 0
-    for maps in samples:
-        count += 1
-        if total is None:
-            total = maps
-        elif squares is None or doubt is None:
-            squares = total * total + maps * maps
-            doubt = quick_entropy(total) + quick_entropy(maps)
-            total = total + maps
+    def __init__(self) -> None:
+        self.samples = 0
+        """How many it was given."""
+        self._total = self._squares = self._doubt = np.zeros(0, np.float32)
+
+    def add(self, maps: FloatArray) -> None:
+        """One more sample, (N,K,h,w) float32 in [0,1]; of the inputs that the others are of."""
+        self.samples += 1
+        if self.samples == 1:
+            self._total = maps
+        elif self.samples == 2:
+            self._squares = self._total * self._total + maps * maps
+            self._doubt = quick_entropy(self._total) + quick_entropy(maps)
+            self._total = self._total + maps
         else:
-            total += maps
-            squares += maps * maps
-            doubt += quick_entropy(maps)
-    assert total is not None
-    if squares is None or doubt is None:
-        return Pooled(total, None, None, count)
-    n = np.float32(count)
-    total /= n
-    squares /= n
-    squares -= total * total
-    spread = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
-    information = quick_entropy(total)
-    doubt /= n
-    information -= doubt
-    np.maximum(information, 0, out=information)  # the table may leave it a little below
-    return Pooled(total, spread, information, count)
+            self._total += maps
+            self._squares += maps * maps
+            self._doubt += quick_entropy(maps)
+
+    def result(self) -> Pooled:
+        """Mean, spread and mutual information of at least one sample; to be asked for once."""
+        total, squares, doubt, count = self._total, self._squares, self._doubt, self.samples
+        if count == 1:
+            return Pooled(total, None, None, count)
+        n = np.float32(count)
+        total /= n
+        squares /= n
+        squares -= total * total
+        spread = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+        information = quick_entropy(total)
+        doubt /= n
+        information -= doubt
+        np.maximum(information, 0, out=information)  # the table may leave it a little below
+        return Pooled(total, spread, information, count)
+
+
+def pooled(samples: Iterable[FloatArray]) -> Pooled:
+    """Mean, spread and mutual information over at least one sample of the same inputs, (N,K,h,w) in [0,1]."""
+    pool = Pool()
+    for maps in samples:
+        pool.add(maps)
+    return pool.result()
 
 
 def probability(raw: Array, output: OutputSpec, name: str) -> FloatArray:

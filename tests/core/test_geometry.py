@@ -164,9 +164,12 @@ def test_rounding_pushes_no_map_out_of_its_range() -> None:
         assert (resize_maps(maps, size) == 1.0).all()
 
 
-def test_the_eight_views_are_those_of_numpy() -> None:
-    """Names mean what numpy means by them; rot90 turns against the clock."""
-    picture = np.arange(24).reshape(1, 4, 3, 2)
+@pytest.mark.parametrize(
+    ("dtype", "channels"), [(np.uint8, 3), (np.float32, 3), (np.uint8, 1), (np.int64, 2)]
+)
+def test_the_eight_views_are_those_of_numpy(dtype: type, channels: int) -> None:
+    """Names mean what numpy means by them, for every kind of picture; rot90 turns against the clock."""
+    picture: Array = np.arange(12 * channels).astype(dtype).reshape(1, 4, 3, channels)
     here = picture[0]
     expected = {
         "identity": here,
