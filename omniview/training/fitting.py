@@ -1,9 +1,12 @@
 """How far an omnimodel is to be trusted beside a specialist, fitted on cases whose truth is known.
 
-Two numbers are fitted, steepness and bias of the trust, on a coarse
-grid: with some hundred cases more would be noise. Losses count twice, and of settings that are as good the
-one that listens most where the specialist expects to fail is taken. Intervals: normalised
-conformal prediction, as for the models' own predicted Dice. Margins: :mod:`omniview.training.margins`.
+Two numbers are fitted, steepness and bias of the trust, on a coarse grid: with some hundred cases more would
+be noise. A specialist fails on few of them, so that a gain rests on a handful of images: a setting is worth
+its mean change of Dice less one and a half standard errors of that mean (a lower confidence bound, as in
+bandits: Auer 2002), so that no single patient or video can vouch for it, and nothing is chosen that is worth
+less than listening to the specialist alone. Of settings that are as good the gentlest is taken, the one that
+follows predicted Dice, which err too, least steeply. Intervals: normalised conformal prediction, as for the
+models' own predicted Dice. Margins: :mod:`omniview.training.margins`.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from omniview.core.fusion import trust_of
 from omniview.core.image import BoolArray, Doubles
 from omniview.core.quality import QualityTable
 from omniview.core.trust import SAFE_DEFAULT, Calibration, Margin
@@ -28,20 +30,21 @@ from omniview.training.observed import Observed
 
 __all__ = ["ALPHA", "FEWEST", "Fit", "Gain", "card_of", "fit"]
 
+Groups = npt.NDArray[np.intp]
+
 ALPHA = 0.1
 FEWEST = 10
 FOLDS = 5
 RESAMPLES = 2000
 KAPPAS = (4.0, 8.0, 16.0, 32.0)
-CAUTIOUS = (16.0, -6.0)
-"""Steepness and bias of a measured pair where fitting gains nothing: it leads where the specialist expects at
-least 0.4 less of its own mask."""
+CAUTIOUS = (16.0, (-6.0, -7.0, -8.0))
+"""Steepness and biases, the boldest first, of a measured pair where fitting gains nothing: the omnimodel
+leads where the specialist expects some 0.4 less of its own mask, or, where that costs something, 0.5 less."""
 BIASES = (-8.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0)
 AS_GOOD = 5e-4
 """Differences of mean Dice that are no difference."""
-ROUNDING = 1e-9
-POOR = 0.3
-"""Predicted Dice of a specialist that expects to fail: there, listening most is best if all else is equal."""
+ERRORS = 1.5
+"""Standard errors that a gain must exceed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,8 @@ class Fit:
     """What came of it.
 
     Attributes:
-        calibration: to fuse with; reluctant, or the safe default, where nothing better was found.
-        better: whether something better was found.
+        calibration: to fuse with; reluctant, or the safe default, where no setting gains beyond chance.
+        better: whether one does.
         n: number of cases.
         dice: mean Dice of "specialist", "omnimodel", "safe default", "fused" (cross-validated).
         gain: of the fitted fusion over the specialist, cross-validated, whether it is used or not.
@@ -96,17 +99,14 @@ def fit(
     names = list(groups) if groups is not None else [str(i) for i in range(len(cases))]
     if len(cases) < FEWEST or len(names) != len(cases) or len(set(names)) < FOLDS:
         raise ValueError(f"cases must be {FEWEST} or more, in {FOLDS} groups or more, got {len(cases)}")
-    table = _Curves(cases)
+    table, of_group = _Curves(cases), np.unique(np.array(names), return_inverse=True)[1]
     fold = _folds(names)
     safe, alone = table.fused(SAFE_DEFAULT), table.dice(np.zeros(len(cases)))
     held = np.empty(len(cases))
     for k in range(FOLDS):
         rows = fold == k
-        held[rows] = table.fused(_trust(table, ~rows))[rows]
-    # cross-validated and beyond chance: a handful of cases must not loosen what is known to be safe
-    better = _gain(held - safe).low > ROUNDING
-    every = np.ones(len(cases), np.bool_)
-    chosen = _trust(table, every) if better else _cautious(table, every)
+        held[rows] = table.fused(_trust(table, of_group, ~rows)[0])[rows]
+    chosen, better = _trust(table, of_group, np.ones(len(cases), np.bool_))
     mixed, final = table.mixed(chosen), table.fused(chosen)
     curve = conformal_curve(mixed, final, fold, sets=None if sets is None else np.array(sets))
     weights = table.trust(chosen)
@@ -164,51 +164,58 @@ class _Curves:
         return mean
 
 
-def _trust(table: _Curves, rows: BoolArray) -> Calibration:
-    """The best setting on some of the cases."""
+def _trust(table: _Curves, group: Groups, rows: BoolArray) -> tuple[Calibration, bool]:
+    """The best setting on some of the cases, and whether it is worth more than caution."""
     n = len(rows)
     alone, other = table.dice(np.zeros(n))[rows], table.dice(np.ones(n))[rows]
     start = _known(alone, other)
-    tried: list[tuple[float, float, Calibration]] = []
-    for kappa, bias in product(KAPPAS, BIASES):
-        one = replace(start, kappa=kappa, bias=bias)
-        change = table.fused(one)[rows] - alone
-        listens = trust_of(POOR, start.assumed_omnimodel, one)
-        tried.append((float(change.mean() + np.minimum(change, 0.0).mean()), listens, one))
-    best = max(score for score, _, _ in tried)
-    return max((t for t in tried if t[0] >= best - AS_GOOD), key=lambda t: (t[1], t[0]))[2]
+    tried = [replace(start, kappa=kappa, bias=bias) for kappa, bias in product(KAPPAS, BIASES)]
+    worth = [_worth(table.fused(one)[rows] - alone, group[rows]) for one in tried]
+    best = max(worth)
+    if best <= AS_GOOD:
+        return _cautious(table, rows), False
+    as_good = [one for one, value in zip(tried, worth, strict=True) if value >= best - AS_GOOD]
+    return min(as_good, key=lambda one: (one.kappa, -one.bias)), True
+
+
+def _worth(change: Doubles, group: Groups) -> float:
+    """Mean change less `ERRORS` times its standard error; cases of a group are no independent ones."""
+    mean = float(change.mean())
+    together = np.bincount(group, weights=change - mean)
+    return mean - ERRORS * math.sqrt(float((together**2).sum())) / len(change)
 
 
 def _cautious(table: _Curves, rows: BoolArray) -> Calibration:
     """A steep and reluctant trust that believes the omnimodel's predicted Dice, which was measured now.
 
-    Where that would cost something on these cases, the safe default itself.
+    The boldest of them that costs nothing on these cases; where each does, the safe default itself.
     """
     n = len(rows)
     alone, other = table.dice(np.zeros(n))[rows], table.dice(np.ones(n))[rows]
-    believing = _known(alone, other)
-    change = table.fused(believing)[rows] - np.maximum(alone.mean(), table.fused(SAFE_DEFAULT)[rows].mean())
-    return believing if float(change.mean()) >= -AS_GOOD else replace(SAFE_DEFAULT, gamma=0.0)
+    bar = max(alone.mean(), table.fused(SAFE_DEFAULT)[rows].mean()) - AS_GOOD
+    kappa, biases = CAUTIOUS
+    for bias in biases:
+        believing = replace(_known(alone, other), kappa=kappa, bias=bias)
+        if float(table.fused(believing)[rows].mean()) >= bar:
+            return believing
+    return SAFE_DEFAULT
 
 
 def _known(alone: Doubles, other: Doubles) -> Calibration:
     """What is tried of a pair that has been measured: its Dice are known, its claims believed."""
     return replace(
         SAFE_DEFAULT,
-        kappa=CAUTIOUS[0],
-        bias=CAUTIOUS[1],
-        gamma=0.0,
         ceiling=1.0,
         assumed_specialist=round(float(alone.mean()), 4),
         assumed_omnimodel=round(float(other.mean()), 4),
     )
 
 
-def _folds(groups: Sequence[str]) -> npt.NDArray[np.intp]:
+def _folds(groups: Sequence[str]) -> Groups:
     """A fold for each case, the same in every run, groups kept together."""
     each, place = np.unique(np.array(groups), return_inverse=True)
     order = np.random.default_rng(0).permutation(len(each))
-    fold: npt.NDArray[np.intp] = (order % FOLDS)[place]
+    fold: Groups = (order % FOLDS)[place]
     return fold
 
 
@@ -254,7 +261,7 @@ def card_of(
     }
     rows = [{"metric": f"mean dice, {name}", "mean": round(mean, 4)} for name, mean in found.dice.items()]
     interval = {"mean": round(gain.mean, 4), "low": round(gain.low, 4), "high": round(gain.high, 4)}
-    note = "cross-validated; used" if found.better else "cross-validated; no better than the safe default"
+    note = "cross-validated; " + ("used" if found.better else "no gain beyond chance: caution instead")
     rows.append({"metric": "gain of the fitted fusion over the specialist", **interval, "note": note})
     rows.append({"metric": "share of cases harmed by more than 0.02", "mean": round(found.harmed, 4)})
     assert c is not None  # every fit has one

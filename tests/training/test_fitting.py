@@ -120,6 +120,23 @@ def test_claims_that_are_wrong_are_not_believed() -> None:
     assert found.calibration.ceiling == SAFE_DEFAULT.ceiling
 
 
+def test_a_gain_that_rests_on_one_video_is_taken_for_chance() -> None:
+    """Rescued frames of nine videos are a finding; nine rescued frames of one video are one lucky video."""
+    seen = cases(60, specialist_fails=0.1, omnimodel_fails=0.0, known=True)
+    failed = [case.specialist == 0.3 for case in seen]
+    assert sum(failed) == 9
+    assert fit(seen, groups=[case.name for case in seen]).better
+    together = ["the video" if lost else case.name for lost, case in zip(failed, seen, strict=True)]
+    assert not fit(seen, groups=together).better
+
+
+def test_of_settings_that_are_as_good_the_gentlest_is_taken() -> None:
+    """Where any steepness gives the same masks, predicted Dice is not made more of than it has to be."""
+    found = fit(cases(60, specialist_fails=0.3, omnimodel_fails=0.0))
+    assert found.better
+    assert found.calibration.kappa <= 8.0
+
+
 def test_margins_keep_their_promise_on_average() -> None:
     """A mask that is too small gets an outer contour that misses a tenth at most."""
     seen = []

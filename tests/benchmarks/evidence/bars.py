@@ -93,6 +93,12 @@ def _closed(evidence: Evidence) -> Iterator[Bar]:
         for subset in subsets(scores, thirds_of(evidence, title)):
             if subset.end != "hardest":
                 continue
-            closed = gap_closed(scores.of(subset.rows))
+            part = scores.of(subset.rows)
+            closed, (gain,) = gap_closed(part), gains(part, [SPECIALIST])
             asked = f"{title}; hardest tenth by {subset.chooser}: half of the oracle's gap closed"
-            yield Bar(asked, evidence.task, interval(closed), closed is not None and closed.value >= HALF)
+            if closed is None:  # the oracle takes the specialist's mask: what counts is that it is kept
+                kept = gain.difference.mean or 0.0
+                shown = f"no gap to close: {signed(gain.difference)} against the specialist"
+                yield Bar(asked, evidence.task, shown, kept > -DIGIT)
+                continue
+            yield Bar(asked, evidence.task, interval(closed), closed.value >= HALF)

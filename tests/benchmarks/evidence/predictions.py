@@ -34,6 +34,8 @@ from omniview.training.dataset import Example, load
 __all__ = ["Answered", "Asked", "answers", "kept", "restored", "stored"]
 
 STEPS = 65535
+FORMAT = 2
+"""Of the files: raised when more of a prediction is kept, so that older ones are not taken for it."""
 _DECIDES = {
     "name",
     "sha256",
@@ -137,6 +139,7 @@ def kept(path: Path, answer: Callable[[], Prediction]) -> dict[str, Array]:
 def _key(card: Card) -> str:
     """Hash of all of the card that decides about its answers."""
     said: dict[str, Any] = card.model_dump(mode="json", include=_DECIDES)
+    said["format"] = FORMAT
     said["tasks"] = {name: {**spec, "prompted": None} for name, spec in said.get("tasks", {}).items()}
     if said.get("int8") is not None:
         said["precision"] = precision_here("cpu", "auto")
@@ -144,24 +147,27 @@ def _key(card: Card) -> str:
 
 
 def stored(prediction: Prediction) -> dict[str, Array]:
-    """Arrays to keep: probability and spread in 65535ths, predicted Dice with its interval."""
+    """Arrays to keep: probability and spread in 65535ths, predicted Dice with its interval, novelty."""
     arrays: dict[str, Array] = {"probability": _in_steps(prediction.probability)}
     if prediction.spread is not None:
         arrays["spread"] = _in_steps(prediction.spread)
     if (quality := prediction.quality) is not None:
         arrays["quality"] = np.array([quality.value, quality.low, quality.high])
+    if prediction.novelty is not None:
+        arrays["novelty"] = np.array(prediction.novelty)
     return arrays
 
 
 def restored(arrays: dict[str, Array], name: str, role: Role, weights: str | None = None) -> Prediction:
     """The prediction that `stored` was given, its mask exactly, its probabilities to 1/65535."""
-    spread, quality = arrays.get("spread"), arrays.get("quality")
+    spread, quality, novelty = (arrays.get(name) for name in ("spread", "quality", "novelty"))
     return Prediction(
         name,
         role,
         _out_of_steps(arrays["probability"]),
         None if spread is None else _out_of_steps(spread),
         None if quality is None else Quality(*(float(q) for q in quality)),
+        novelty=None if novelty is None else float(novelty),
         provenance=Provenance(weights_sha256=weights),
     )
 
