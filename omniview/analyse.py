@@ -13,7 +13,9 @@ import logging
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 
+from omniview.core.aside import aside
 from omniview.core.asking import ALWAYS, BECAUSE, AskPolicy
 from omniview.core.case import Case, Failure, Scores, ScoreTable, Truth
 from omniview.core.fusion import Calibration, fuse
@@ -105,7 +107,7 @@ async def analyse(
             finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for one in finished:
                 case = _add(case, running.pop(one), one)
-            case = await asyncio.to_thread(_complete, admit(case), calibration)
+            case = await aside(partial(_complete, admit(case), calibration))
             notify(case)
     finally:
         for one in running:

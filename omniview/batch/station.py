@@ -11,15 +11,14 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import TypeVar
 
 from omniview.analyse import analyse
 from omniview.batch.one import Models, Ready, prepare, said_in_words
 from omniview.batch.work import Done, Make, Order, Work, done_with, done_without
+from omniview.core.aside import aside, sharing
 from omniview.core.case import Case, Truth
 from omniview.core.image import Image
 from omniview.core.prediction import Prediction, Role
@@ -29,8 +28,6 @@ from omniview.errors import InputError, NotAllowed, OmniViewError, SettingsError
 from omniview.io.pair_types import Pair
 
 __all__ = ["CLOUD_PLACES", "LOCAL_PLACES", "Station", "perform", "submit"]
-
-T = TypeVar("T")
 
 LOCAL_PLACES = 6
 """Cases that are read, inferred or scored at once: enough to keep the network busy, and a bound on memory."""
@@ -53,10 +50,11 @@ class Station:
         self.capacity = LOCAL_PLACES + cloud
         self._local = asyncio.Semaphore(LOCAL_PLACES)
         self._asking = asyncio.Semaphore(cloud)
-        # apart, so that what the network waits for never queues behind scores that nobody waits for
+        # apart, because files may be far away: computing never queues behind a network share
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="read")
-        scorers = max(1, min(LOCAL_PLACES, (os.cpu_count() or 2) - 1))
-        self._scorers = ThreadPoolExecutor(scorers, thread_name_prefix="score")
+        # no more than there are cores beside the network's: they would take turns, and its own, too
+        cores = max(1, min(LOCAL_PLACES, (os.cpu_count() or 2) - 1))
+        self._threads = ThreadPoolExecutor(cores, thread_name_prefix="compute")
         # between two runs of the network its thread waits for whoever scores to let go of the interpreter
         self._switch_s = sys.getswitchinterval()
         sys.setswitchinterval(min(self._switch_s, _SWITCH_S))
@@ -65,7 +63,7 @@ class Station:
         """The case's rows; whatever goes wrong with it is in them, and nothing is raised but cancellation."""
         start = perf_counter()
         try:
-            with said_in_words():
+            with said_in_words(), sharing(self._threads):
                 done = await self._done(work.pair, work.order)
         except OmniViewError as error:
             # what is wrong with the input is said by a kind of error of its own; the rest died over it
@@ -75,7 +73,7 @@ class Station:
 
     async def close(self) -> None:
         """End the threads and close the models; nothing may be at work any more."""
-        for threads in (self._readers, self._scorers):
+        for threads in (self._readers, self._threads):
             await asyncio.to_thread(threads.shutdown)
         sys.setswitchinterval(self._switch_s)
         await self._models.close()
@@ -85,7 +83,8 @@ class Station:
         await place.take()
         try:
             start = perf_counter()
-            ready, truths, bad = await _in(self._readers, lambda: _read(pair, self._models, order))
+            with sharing(self._readers):
+                ready, truths, bad = await aside(lambda: _read(pair, self._models, order))
             read = perf_counter()
 
             outside = {one.role for one in ready.segmenters if asks_outside(one)}
@@ -98,15 +97,11 @@ class Station:
             question = order.question
             case = await analyse(ready.image, ready.task, asked, ask=question.ask, on_update=look)
             analysed = perf_counter()
-            done = await _in(self._scorers, lambda: done_with(pair, order, case, truths, bad))
+            done = await aside(lambda: done_with(pair, order, case, truths, bad))
         finally:
             place.leave()
         seconds = {"read": read - start, **done.seconds, "score": perf_counter() - analysed}
         return replace(done, seconds=seconds)
-
-
-async def _in(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(threads, work)
 
 
 def _read(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from time import perf_counter
 from typing import TypeVar
 
 import numpy as np
 
+from omniview.core.aside import aside
 from omniview.core.geometry import View
 from omniview.core.image import Image
 from omniview.core.prediction import Prediction, Provenance, Role
@@ -73,11 +73,11 @@ class CardedSpecialist:
         Raises:
             ModelError: the weights are missing, changed or broken, or the run failed.
         """
-        (prepared, begun), before = await asyncio.to_thread(_timed, lambda: self._prepared(image))
+        (prepared, begun), before = await aside(lambda: _timed(lambda: self._prepared(image)))
         course, during = await self._thread.run(
             lambda ticket: _timed(lambda: self._look(prepared, begun, ticket))
         )
-        return await asyncio.to_thread(self._told, course, task, before + during)
+        return await aside(lambda: self._told(course, task, before + during))
 
     async def close(self) -> None:
         """Let go of the network."""
