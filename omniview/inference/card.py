@@ -279,6 +279,7 @@ class PromptedSpec(OutputSpec):
 
 
 class _TaskSpec(OutputSpec):
+    views: _Views | None = None
     quality: _Quality | None = None
     prompted: PromptedSpec | None = None
 
@@ -299,8 +300,9 @@ class GeneralistCard(_CardFields):
     """One promptable network for several tasks, in two halves, perhaps with a third network for clicks.
 
     Attributes:
-        tasks: per task, in the order of the one-hot input: temperature, threshold, quality; `prompted`, the
-            same for answers of the click network, where that answers prompts.
+        tasks: per task, in the order of the one-hot input: temperature, threshold, quality; `views` where
+            they are other than the card's; `prompted`, temperature and threshold of the click network's
+            answers, where that answers prompts.
         encoder: ONNX file: image (1,3,S,S) -> features.
         decoder: ONNX file: features, prompts (1,4,S,S), task (1,T) -> logits (1,1,S,S).
         prompt: how prompts are drawn: `click_sigma`, pixels of the network's input.
@@ -316,6 +318,10 @@ class GeneralistCard(_CardFields):
     decoder_sha256: str = Field(pattern=_SHA256)
     prompt: _Prompt
     clicks: _Clicks | None = None
+
+    def views_of(self, task: str) -> tuple[str, ...]:
+        """The views that answer without prompts in this task, which the card knows."""
+        return (self.tasks[task].views or self.views).names
 
     def files(self) -> tuple[tuple[str, str], ...]:
         """(file name, SHA-256) of the weights: encoder, decoder, then the click network if there is one."""

@@ -83,7 +83,7 @@ class BuiltinGeneralist:
         self._thread = thread
         self._device = device
         self._threads = threads
-        self._views = tuple(View.parse(name) for name in card.views.names)
+        self._views = {task: tuple(map(View.parse, card.views_of(task))) for task in card.tasks}
         self._click_views = tuple(View.parse(name) for name in card.clicks.views.names) if card.clicks else ()
         self._networks: _Networks | None = None
         self._seen: OrderedDict[str, Mapping[str, Array]] = OrderedDict()
@@ -130,7 +130,7 @@ class BuiltinGeneralist:
         prompted = self.card.tasks[task.name].prompted
         if guidance.empty or networks.clicks is None or prompted is None:
             mean, spread = self._decode(networks, rgb, task, guidance, ticket)
-            views = self._views
+            views = self._views[task.name]
         else:
             if guidance.prior is None:
                 unprompted, _ = self._decode(networks, rgb, task, Guidance(), ticket)
@@ -140,7 +140,7 @@ class BuiltinGeneralist:
         one_thing = prompted is not None and prompted.close is not None
         mean = obeyed(mean[0], guidance, whole=one_thing)[None]
         table = self.card.tasks[task.name].quality
-        judged = None if table is None or not guidance.empty else table.table().judge(mean)
+        judged = None if table is None or not guidance.empty else table.judge(mean, spread)
         return Prediction(
             model=self.name,
             role=self.role,
@@ -193,7 +193,7 @@ class BuiltinGeneralist:
             prompts = guidance.maps(placement, self.card.prompt.click_sigma)
             spec = self.card.tasks[task.name]
             maps = []
-            for view, features in self._features(networks, pixels, picture, ticket):
+            for view, features in self._features(networks, pixels, picture, self._views[task.name], ticket):
                 feeds = {**features, **self._told(view, prompts, task)}
                 maps.append(self._probability(networks.decoder, feeds, view, spec, ticket))
             if guidance.empty:
@@ -260,17 +260,22 @@ class BuiltinGeneralist:
         return view.inverse(temper(raw[0], spec.temperature, spec.threshold))
 
     def _features(
-        self, networks: _Networks, pixels: UInt8Array, picture: str, ticket: Ticket
+        self,
+        networks: _Networks,
+        pixels: UInt8Array,
+        picture: str,
+        views: Sequence[View],
+        ticket: Ticket,
     ) -> Iterable[tuple[View, Mapping[str, Array]]]:
         """What the encoder makes of each view; kept, by the pixels themselves, for the next prompt."""
         (name,) = networks.encoder.inputs
-        for view in self._views:
+        for view in views:
             key = f"{picture} {view.name}"
             if key not in self._seen:
                 ticket.check()
                 feeds = {name: to_nchw(view.apply(pixels[None]), self.card.input)}
                 features = dict(zip(networks.features, ticket.run(networks.encoder, feeds), strict=True))
-                _keep(self._seen, key, features, _KEPT * len(self._views))
+                _keep(self._seen, key, features, _KEPT * len(views))
             self._seen.move_to_end(key)
             yield view, self._seen[key]
 

@@ -33,7 +33,9 @@ from omniview.training.fit import Report, Settings
 from omniview.training.network import parameter_count
 from omniview.training.prompt_network import PROMPT_MAPS
 from omniview.training.prompts import CLICK_SIGMA_PX
-from omniview.training.recipes import generalist_phases
+from omniview.training.quality_fit import fit_quality, worsened_copies
+from omniview.training.recipes import GENERALIST, generalist_phases
+from omniview.training.ship import judged_of
 from omniview.training.terms import data_fields
 
 FEATURES = ("s2", "s4", "s8", "s16", "s32")
@@ -141,8 +143,16 @@ def _unprompted_fields(task: str, cases: Sequence[Example], files: _Files, threa
     """A task's fields of the card, as yet with the click network's numbers taken as they are."""
     network = _unprompted(files, task, threads)
     spec = InputSpec.model_validate(dict(INPUT))
-    measured = calibrate([see(case, spec, general.VIEWS, network, fundus=task == "vessel") for case in cases])
-    fields = {**output_fields(measured), "quality": quality_fields(measured)}
+    views, fundus = general.MORE_VIEWS.get(task, general.VIEWS), task == "vessel"
+    seen = [see(case, spec, views, network, fundus=fundus) for case in cases]
+    measured = calibrate(seen)
+    judged = [judged_of(one, case, 1.0, measured, worse=False) for one, case in zip(seen, cases, strict=True)]
+    for bad in worsened_copies(cases, GENERALIST.seed, general.AUGMENTATION[task].artefacts):
+        one = see(bad, spec, views, network, fundus=fundus)
+        judged.append(judged_of(one, bad, 1.0, measured, worse=True))
+    fields = {**output_fields(measured), "quality": quality_fields(measured, fit_quality(judged))}
+    if task in general.MORE_VIEWS:
+        fields["views"] = {"names": list(views)}
     if task in general.CLOSE:
         fields["prompted"] = {**output_fields(Calibration()), "close": general.CLOSE[task]}
     return fields

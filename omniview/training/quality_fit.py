@@ -11,8 +11,8 @@ usually are at that score.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -23,10 +23,12 @@ from omniview.core.quality import QualityTable
 from omniview.core.quality_head import SIGNS, QualityHead
 from omniview.training.artefacts import afflict
 from omniview.training.calibrate import conformal_curve
+from omniview.training.dataset import Example
 
 FOLDS = 10
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 FEWEST = 10
+WORSENED_COPIES = 3
 END = 0.02
 """Dice is taken to lie within (END, 1 - END) before its log-odds are."""
 
@@ -97,6 +99,14 @@ def _covered(
         inside[rows] = off <= np.interp(score[rows], made.knots, made.half_widths)
     held: BoolArray = inside[own]
     return held
+
+
+def worsened_copies(cases: Sequence[Example], seed: int, artefacts: Sequence[str]) -> Iterator[Example]:
+    """:data:`WORSENED_COPIES` of each case, one after the other, each :func:`worsened` by its own chance."""
+    for index, case in enumerate(cases):
+        for copy in range(WORSENED_COPIES):
+            rng = np.random.default_rng([seed, 13, index, copy])
+            yield replace(case, image=worsened(rng, case.image, artefacts))
 
 
 def worsened(rng: np.random.Generator, image: Pixels, artefacts: Sequence[str]) -> Pixels:

@@ -172,8 +172,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 )
 
 # Both halves, then the click network.
-GENERALIST = Settings(minutes=87.0, batch=12, seed=101)
-HALVES_MINUTES = 27.0
+GENERALIST = Settings(minutes=145.0, batch=12, seed=101)
+HALVES_MINUTES = 85.0
 
 
 def generalist_phases(settings: Settings) -> tuple[Settings, Settings]:

@@ -28,12 +28,11 @@ from omniview.training.dataset import Example
 from omniview.training.export import output_fields, quality_fields, sha256, to_onnx, write_card
 from omniview.training.network import LiteUnet, VesselUnet, parameter_count
 from omniview.training.novelty import WithNovelty, descriptions, limit
-from omniview.training.quality_fit import FittedQuality, Judged, fit_quality, worsened
+from omniview.training.quality_fit import FittedQuality, Judged, fit_quality, worsened_copies
 from omniview.training.recipes import Recipe
 
 MOST_DESCRIBED = 600
 """Training images (or tiles of them) that say what is usual."""
-WORSENED_COPIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +125,12 @@ def measure(recipe: Recipe, session: Session, cases: Sequence[Example]) -> Measu
     strange = [novelty(session, spec, case) for case in cases]
     bound = limit(strange)
     judged = [
-        _judged(one, case, value / bound, calibration, worse=False)
+        judged_of(one, case, value / bound, calibration, worse=False)
         for one, case, value in zip(seen, cases, strange, strict=True)
     ]
-    for index, case in enumerate(cases):
-        for copy in range(WORSENED_COPIES):
-            rng = np.random.default_rng([recipe.seed, 13, index, copy])
-            bad = Example(
-                case.name,
-                case.folder,
-                worsened(rng, case.image, recipe.augmentation.artefacts),
-                case.mask,
-                case.border,
-                case.group,
-            )
-            one = see(bad, spec, recipe.views, network, fundus=fundus)
-            judged.append(_judged(one, bad, novelty(session, spec, bad) / bound, calibration, worse=True))
+    for bad in worsened_copies(cases, recipe.seed, recipe.augmentation.artefacts):
+        one = see(bad, spec, recipe.views, network, fundus=fundus)
+        judged.append(judged_of(one, bad, novelty(session, spec, bad) / bound, calibration, worse=True))
     return Measured(calibration, fit_quality(judged), bound)
 
 
@@ -153,7 +142,16 @@ def novelty(session: Session, spec: InputSpec, case: Example) -> float:
     return float(np.concatenate(values).mean())
 
 
-def _judged(seen: Seen, case: Example, strange: float, calibration: Calibration, *, worse: bool) -> Judged:
+def judged_of(seen: Seen, case: Example, strange: float, calibration: Calibration, *, worse: bool) -> Judged:
+    """What a quality head is fitted on: the signs of the answer as it is shown, and its Dice.
+
+    Args:
+        seen: the answer.
+        case: the image and its truth.
+        strange: novelty of the picture, 1 at the limit; always the same where there is no such measure.
+        calibration: how the maps are read.
+        worse: whether the image is a worsened copy.
+    """
     shown = _shown(seen, calibration)
     looks: Doubles = signs(shown.mean, shown.spread, strange)
     group = f"{case.folder}/{case.group or case.name}"

@@ -81,6 +81,25 @@ async def test_each_task_has_its_own_place_and_calibration(
     assert prediction.probability[0, 60, 120] == pytest.approx(1 / (1 + np.exp(-8.431 / 2)), abs=1e-3)
 
 
+async def test_a_task_may_be_looked_at_from_more_sides_and_judged_by_a_head(
+    tmp_path: Path, thread: InferenceThread, image: Image
+) -> None:
+    """Views of a task take the card's place for it alone; a quality head weighs more than the confidence."""
+    head = {"names": ["nothing", "steadiness"], "weights": [-9.0, 1.0], "bias": 1.0, "usual": [0.0, 1.0]}
+    judged = {"confidence": [0.0, 1.0], "dice": [0.0, 1.0], "half_width": 0.2, "head": head}
+    tasks = {"polyp": {"views": {"names": ["identity", "rot90", "vflip"]}, "quality": judged}, "vessel": {}}
+    model = generalist(tmp_path, thread, tasks=tasks)
+    seen = await model.segment(image, POLYP)
+    assert seen.provenance.views == 3
+    assert (await model.segment(image, VESSEL)).provenance.views == 2
+    assert seen.quality is not None
+    # all views of this network agree but at corners: steadiness is nearly 1, the head's score sigmoid(1 + 1)
+    assert seen.quality.value == pytest.approx(1 / (1 + np.exp(-2.0)), abs=0.05)
+    nothing = await model.segment(Image(np.full((64, 128, 3), 20, np.uint8)), POLYP)
+    assert nothing.quality is not None
+    assert nothing.quality.value < 0.01
+
+
 async def test_clicks_change_the_mask_where_they_are(
     tmp_path: Path, thread: InferenceThread, image: Image
 ) -> None:
