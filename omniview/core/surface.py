@@ -68,11 +68,11 @@ class SurfaceDistances:
         """The larger of the two directed percentiles, interpolated; 100 gives the Hausdorff distance."""
         if percentile == 100.0:
             return float(max(self.a_to_b.max(), self.b_to_a.max()))
-        return float(max(np.percentile(self.a_to_b, percentile), np.percentile(self.b_to_a, percentile)))
+        return max(_percentile(self.a_to_b, percentile), _percentile(self.b_to_a, percentile))
 
     def pooled(self, percentile: float) -> float:
         """The interpolated percentile of both directions in one list, as medpy and panoptica have it."""
-        return float(np.percentile(np.concatenate((self.a_to_b, self.b_to_a)), percentile))
+        return _percentile(np.concatenate((self.a_to_b, self.b_to_a)), percentile)
 
     def assd(self) -> float:
         """Average symmetric surface distance: the mean over the border pixels of both."""
@@ -91,6 +91,16 @@ class SurfaceDistances:
         reach = tolerance * (1.0 + 1e-9)
         near = int(np.count_nonzero(self.a_to_b <= reach)) + int(np.count_nonzero(self.b_to_a <= reach))
         return near / (len(self.a_to_b) + len(self.b_to_a))
+
+
+def _percentile(values: Distances, percentile: float) -> float:
+    """What `np.percentile` gives of (n), bit for bit; of a short outline in a tenth of the time."""
+    place = (len(values) - 1) * (percentile / 100)
+    low, share = int(place), place % 1.0
+    high = min(low + 1, len(values) - 1)
+    around = np.partition(values, (low, high))
+    least, most = float(around[low]), float(around[high])
+    return most - (most - least) * (1.0 - share) if share >= 0.5 else least + (most - least) * share
 
 
 def border(mask: BoolArray) -> BoolArray:
