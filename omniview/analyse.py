@@ -197,7 +197,8 @@ def _complete(case: Case, calibration: Calibration | None) -> Case:
     notes: tuple[str, ...] = ()
     if calibration is None:
         calibration, notes = calibration_for(case.task.name, case.predictions)
-    case = replace(case, fusion=replace(fuse(case.predictions, calibration), notes=notes))
+    fusion = fuse(case.predictions, calibration)
+    case = replace(case, fusion=replace(fusion, notes=(*notes, *fusion.notes)))
     return replace(case, scores=_scores(case))
 
 

@@ -41,6 +41,7 @@ class _Fusion(_Frozen):
     assumed_specialist: float
     assumed_omnimodel: float
     gamma: float = 0.0
+    area: tuple[float, float] = (0.0, 1.0)
 
 
 class _Quality(_Frozen):
@@ -104,6 +105,7 @@ class PairCard(_Frozen):
             bias=self.fusion.bias,
             gamma=self.fusion.gamma,
             ceiling=self.fusion.ceiling,
+            area=self.fusion.area,
             assumed_specialist=self.fusion.assumed_specialist,
             assumed_omnimodel=self.fusion.assumed_omnimodel,
             quality=table,

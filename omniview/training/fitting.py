@@ -112,6 +112,7 @@ def fit(
     weights = table.trust(chosen)
     fitted = replace(
         chosen,
+        area=_room(cases),
         quality=QualityTable(curve.knots, curve.dice, curve.half_widths),
         margin=fit_margin(cases, weights, np.interp(mixed, curve.knots, curve.dice), alpha),
         margin_specialist=fit_margin(cases, np.zeros(len(cases)), _said(c.specialist for c in cases), alpha),
@@ -125,6 +126,12 @@ def fit(
     }
     harmed = float((held < alone - 0.02).mean())
     return Fit(fitted, better, len(cases), means, _gain(held - alone), harmed)
+
+
+def _room(cases: Sequence[Observed]) -> tuple[float, float]:
+    """The areas of the omnimodel's masks, from half of the least to half more than the largest."""
+    areas = [case.area for case in cases]
+    return round(min(areas) / 2, 4), round(min(1.0, 1.5 * max(areas)), 4)
 
 
 def _said(values: Iterable[float | None]) -> Doubles:
@@ -279,6 +286,7 @@ def card_of(
                 "assumed_specialist": told.assumed_specialist,
                 "assumed_omnimodel": told.assumed_omnimodel,
                 "gamma": told.gamma,
+                "area": told.area,
             },
             "quality": {"mean": c.confidence, "dice": c.dice, "half_width": c.half_width},
             "margin": {name: _margin_fields(m) for name, m in margins.items() if m is not None},

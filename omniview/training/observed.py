@@ -52,6 +52,11 @@ class Observed:
         total = inside.sum(axis=1) + truth
         return float(np.where(total > 0, 2 * inside[:, 1] / np.maximum(total, 1), 1.0).mean())
 
+    @property
+    def area(self) -> float:
+        """Share of all labels' pixels that the omnimodel marks, in [0,1]."""
+        return float(self.counts[..., SIDE // 2 :].sum() / self.counts.sum())
+
     def trust(self, calibration: Calibration) -> float:
         """The omnimodel's weight."""
         own, other = self.qualities(calibration)

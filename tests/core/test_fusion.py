@@ -51,6 +51,7 @@ def calibrations(draw: st.DrawFn) -> Calibration:
         prior=draw(st.floats(0.001, 0.999)),
         limit=draw(st.floats(0.1, 15)),
         ceiling=draw(st.floats(0, 1)),
+        area=draw(st.tuples(st.floats(0, 0.5), st.floats(0.5, 1))),
         margin=draw(MARGINS),
         margin_specialist=draw(MARGINS),
         margin_omnimodel=draw(MARGINS),
@@ -232,6 +233,22 @@ def test_an_omnimodel_that_was_never_measured_is_not_believed(claimed: float | N
     assert lost.weight.min() > 0.8
 
 
+@pytest.mark.parametrize("area", [0.0, 1.0])
+def test_a_mask_of_a_size_never_measured_is_heard_as_one_never_measured(area: float) -> None:
+    """An omnimodel that earned trust with lesions does not keep it for a whole image, nor for nothing."""
+    own = predicted("specialist", np.linspace(0.2, 0.8, 24, dtype=np.float32).reshape(SHAPE), POOR)
+    usual = replace(MEASURED, area=(0.05, 0.6))
+    other = predicted("omnimodel", 0.99 if area else 0.01, GOOD)
+    trusted, wary = fuse((own, other), MEASURED), fuse((own, other), usual)
+    assert trusted.notes == ()
+    assert trusted.weight.min() > 0.9
+    assert wary.weight.max() < 0.1
+    np.testing.assert_array_equal(wary.probability, fuse((own, other), SAFE_DEFAULT).probability)
+    (note,) = wary.notes
+    assert f"{area:.1%}" in note
+    assert "5.0% to 60.0%" in note
+
+
 def test_trust_follows_the_difference_of_predicted_dice() -> None:
     """The weight is a logistic function of it, and safe against extreme settings."""
     c = Calibration(kappa=10.0, bias=-2.0)
@@ -286,6 +303,8 @@ def test_what_cannot_be_fused_is_refused() -> None:
         {"assumed_specialist": 1.1},
         {"assumed_omnimodel": np.nan},
         {"ceiling": 1.5},
+        {"area": (0.6, 0.5)},
+        {"area": (0.0, 1.1)},
     ],
 )
 def test_calibration_names_the_field_that_breaks_a_rule(changes: dict[str, Any]) -> None:

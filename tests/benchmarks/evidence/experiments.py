@@ -66,6 +66,7 @@ class Evidence:
         scores: omnimodel to scores under every rule.
         sweep: the simulated omnimodel by strength.
         hostile: kind to scores.
+        turned: the same kinds, trusted as an omnimodel that was good when it was measured, if there is one.
         thirds: Dice of models that neither fuse nor are fused, by who they are.
     """
 
@@ -73,6 +74,7 @@ class Evidence:
     scores: Mapping[str, Scores]
     sweep: Sequence[Point]
     hostile: Mapping[str, Scores]
+    turned: Mapping[str, Scores]
     thirds: Mapping[str, Doubles]
 
 
@@ -111,14 +113,19 @@ def gather(
                 if mean == PUBLISHED.mean:
                     title = f"simulated{', linked' if linked else ''}, {point.quality}"
                     found[title] = point.scores
-    others = [case.truth[0] for case in cases]
-    enemies = {kind: judge(cases, _enemy(kind, cases, others), shipped, rivals=_FEW) for kind in HOSTILE}
-    return Evidence(task, found, sweep, enemies, thirds)
+    good = _fitted(calibrate, _labelled(PUBLISHED, calibrate, cache), None)
+    turned = {} if good is None else _enemies(cases, lambda _: good)
+    return Evidence(task, found, sweep, _enemies(cases, shipped), turned, thirds)
 
 
 def _second(case: Answered) -> Prediction | None:
     prediction = case.by[SECOND]
     return None if prediction is None else replace(prediction, role="omnimodel")
+
+
+def _enemies(cases: Sequence[Answered], trusted: Trusted) -> dict[str, Scores]:
+    others = [case.truth[0] for case in cases]
+    return {kind: judge(cases, _enemy(kind, cases, others), trusted, rivals=_FEW) for kind in HOSTILE}
 
 
 def _enemy(kind: str, cases: Sequence[Answered], masks: Sequence[np.ndarray]) -> Opponent:
@@ -140,7 +147,7 @@ def _points(
     every = RIVALS if model == PUBLISHED else rivals
     unknown = judge(cases, lambda case: answers[case.name], shipped, every)
     points = [Point(model.mean, model.linked, UNKNOWN, unknown)]
-    labelled = _answers(replace(model, seed=model.seed + 1), calibrate, cache)
+    labelled = _labelled(model, calibrate, cache)
     table = _table(calibrate, labelled)
     for quality, judged in ((FITTED, None), (KNOWN, table)):
         calibration = _fitted(calibrate, labelled, judged)
@@ -164,6 +171,11 @@ def _answers(model: Simulated, cases: Sequence[Answered], cache: Path) -> dict[s
     for case, wanted in zip(cases, targets(names, model, own), strict=True):
         found[case.name] = None if wanted is None else _kept(model, case, wanted, cache)
     return found
+
+
+def _labelled(model: Simulated, cases: Sequence[Answered], cache: Path) -> dict[str, Prediction | None]:
+    """What it is calibrated on: other chance than that of the test split."""
+    return _answers(replace(model, seed=model.seed + 1), cases, cache)
 
 
 def _kept(model: Simulated, case: Answered, wanted: float, cache: Path) -> Prediction:

@@ -8,6 +8,7 @@ from tests.benchmarks.evidence.bars import bars
 from tests.benchmarks.evidence.experiments import CHALLENGER, STAND_IN, Evidence
 from tests.benchmarks.evidence.measures import better_single, gains, gap_closed, groups, means
 from tests.benchmarks.evidence.report import thirds_of
+from tests.benchmarks.evidence.report_simulated import TURNED, UNMEASURED
 from tests.benchmarks.evidence.scores import FUSED, OMNIMODEL, ORACLE, SPECIALIST
 from tests.benchmarks.evidence.subsets import subsets
 from tests.benchmarks.evidence.tables import Table, interval, mean, plain, signed
@@ -126,11 +127,17 @@ def _simulated(found: Sequence[Evidence]) -> Table:
 def _hostile(found: Sequence[Evidence]) -> Table:
     kinds = list(found[0].hostile) if found else []
     rows = [
-        (e.task, *(plain(gains(e.hostile[k], [SPECIALIST])[0].difference.mean, "+.4f") for k in kinds))
-        for e in found
+        (
+            one.task,
+            trusted,
+            *(plain(gains(enemies[k], [SPECIALIST])[0].difference.mean, "+.4f") for k in kinds),
+        )
+        for one in found
+        for trusted, enemies in ((UNMEASURED, one.hostile), (TURNED, one.turned))
+        if enemies
     ]
     title = "Useless omnimodels: fused less specialist, mean Dice"
-    return Table("useless", title, ("task", *kinds), tuple(rows))
+    return Table("useless", title, ("task", "trusted as", *kinds), tuple(rows))
 
 
 def _bars(found: Sequence[Evidence]) -> Table:
