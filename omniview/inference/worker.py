@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from threading import Event
 from typing import Any, TypeVar
 
@@ -65,24 +67,46 @@ class InferenceThread:
 
     def __init__(self, name: str = "inference") -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        # To wake an event loop is to let go of the interpreter, and to get it back can take a millisecond.
+        # Another thread does that, while the next work is begun.
+        self._messenger = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"{name} messenger")
 
     async def run(self, work: Callable[[Ticket], T]) -> T:
         """The result of `work(ticket)`, computed in the thread after what is queued before it.
 
         If the awaiting task is cancelled, `work` is stopped; cancellation goes on once the thread is free.
         """
-        ticket = Ticket()
+        loop, ticket = asyncio.get_running_loop(), Ticket()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def tell(future: Future[T]) -> None:
+            with suppress(RuntimeError):  # the program is at its end: nobody waits any more
+                self._messenger.submit(loop.call_soon_threadsafe, partial(_hand_over, future, answer))
+
         future = self._executor.submit(work, ticket)
-        waiting = asyncio.wrap_future(future)
+        future.add_done_callback(tell)
         try:
-            return await asyncio.shield(waiting)
+            return await asyncio.shield(answer)
         except asyncio.CancelledError:
             ticket.cancel()
             if not future.cancel():
-                await asyncio.wait([waiting])
-                waiting.exception()  # fetched, so that asyncio does not report it as lost
+                await asyncio.wait([answer])
             raise
 
     def close(self) -> None:
         """Wait for the work in flight and end the thread; what is queued is dropped."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+        self._messenger.shutdown(wait=True)
+
+
+def _hand_over(future: Future[T], answer: asyncio.Future[T]) -> None:
+    """What came out, or that it was dropped; called in the loop that waits for it."""
+    if answer.done():
+        return
+    if future.cancelled():
+        answer.cancel()
+    elif (error := future.exception()) is not None:
+        answer.set_exception(error)
+        answer.exception()  # fetched, so that asyncio does not report it as lost where nobody waits any more
+    else:
+        answer.set_result(future.result())

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,3 +71,40 @@ async def test_an_error_reaches_the_caller(thread: InferenceThread) -> None:
 
     with pytest.raises(ZeroDivisionError):
         await thread.run(fail)
+
+
+async def test_work_that_is_dropped_leaves_nobody_waiting() -> None:
+    """Closing ends what is in flight, and whoever waits for the rest hears that it will not come."""
+    thread, started, may_end = InferenceThread(), threading.Event(), threading.Event()
+
+    def work(_: Ticket) -> str:
+        started.set()
+        may_end.wait()
+        return "done"
+
+    first = asyncio.create_task(thread.run(work))
+    await asyncio.to_thread(started.wait)
+    second = asyncio.create_task(thread.run(work))
+    await asyncio.sleep(0)  # now it is queued
+    closing = asyncio.create_task(asyncio.to_thread(thread.close))
+    assert isinstance((await asyncio.gather(second, return_exceptions=True))[0], asyncio.CancelledError)
+    may_end.set()
+    assert await first == "done"
+    await closing
+
+
+async def test_another_thread_wakes_the_loop(
+    thread: InferenceThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inference thread has the next work to begin, and must not let go of the interpreter for that."""
+    loop, wakers = asyncio.get_running_loop(), list[str]()
+    wake = loop.call_soon_threadsafe
+
+    def noted(callback: Any, *args: Any, **options: Any) -> asyncio.Handle:
+        wakers.append(threading.current_thread().name)
+        return wake(callback, *args, **options)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", noted)
+    name = await thread.run(lambda _: threading.current_thread().name)
+    assert wakers
+    assert name not in wakers
