@@ -26,6 +26,9 @@ T = TypeVar("T")
 BATCH = 8
 """Network inputs in one run: bounds memory, and a cancel waits for one run at most."""
 
+_AHEAD = 32 << 20
+"""Bytes: a larger first input is made when its turn has come, since several images may wait at once."""
+
 _BLANK = 2
 """Grey levels between the darkest and the brightest pixel of a picture that shows nothing."""
 _BLANK_NOVELTY = 10.0
@@ -88,6 +91,9 @@ class CardedSpecialist:
         prepared, network = prepare(image.rgb8(), self.card.input), self._network
         # where time is limited, nothing may come between the first view's beginning and its end
         if network is None or self._view_seconds is not None:
+            return prepared, None
+        together = min(network.batch, len(prepared.inputs) * len(self._views))
+        if 4 * together * prepared.inputs[0].nbytes > _AHEAD:
             return prepared, None
         return prepared, self._begun(prepared, network)
 

@@ -18,6 +18,7 @@ from omniview.inference.card import SpecialistCard, read_card
 from omniview.inference.cpu import dot_products
 from omniview.inference.pair_card import identity
 from omniview.inference.worker import InferenceThread
+from omniview.specialists import carded
 from omniview.specialists.onnx_specialist import OnnxSpecialist, batch_on_cpu
 from omniview.training.eight_bits import to_int8
 from tests.networks import write_card, write_convolutions, write_endless, write_specialist
@@ -83,6 +84,24 @@ async def test_one_view_has_no_spread_and_is_the_network_itself(
     np.testing.assert_allclose(prediction.probability[0], expected, atol=1e-5)
     assert prediction.spread is not None
     assert prediction.spread.max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [{"geometry": "stretch", "size": [32, 32]}, {"geometry": "tile", "size": [32, 32], "overlap": 8}],
+)
+async def test_it_does_not_matter_where_the_first_input_is_made(
+    tmp_path: Path, thread: InferenceThread, geometry: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the inference thread, as long as the network is not known or where it is large, or before."""
+    names = ["identity", "hflip", "vflip", "rot180"]
+    specialist = _specialist(write_specialist(tmp_path, input=geometry, views={"names": names}), thread)
+    first, ahead = [await specialist.segment(_half_bright(), POLYP) for _ in range(2)]
+    monkeypatch.setattr(carded, "_AHEAD", 0)
+    late = await specialist.segment(_half_bright(), POLYP)
+    assert first.provenance == ahead.provenance == late.provenance
+    for other in (ahead, late):
+        np.testing.assert_array_equal(other.probability, first.probability)
 
 
 async def test_the_cards_threshold_becomes_one_half(tmp_path: Path, thread: InferenceThread) -> None:
