@@ -60,12 +60,12 @@ class Look:
 LOOKS: Mapping[Layer, Look] = MappingProxyType(
     {
         Layer.FUSED: Look(
-            "Fused", (255, 255, 255), None, 3.0, 1, "Both opinions, weighted by how far each can be trusted"
+            "Fused", (255, 255, 255), None, 4.0, 1, "Both opinions, weighted by how far each can be trusted"
         ),
         Layer.SPECIALIST: Look(
-            "Specialist", (86, 180, 233), None, 1.4, 2, "The model trained for this task alone"
+            "Specialist", (86, 180, 233), None, 2.0, 2, "The model trained for this task alone"
         ),
-        Layer.OMNIMODEL: Look("Omnimodel", (226, 138, 189), None, 1.4, 3, "The general model's opinion"),
+        Layer.OMNIMODEL: Look("Omnimodel", (226, 138, 189), None, 2.0, 3, "The general model's opinion"),
         Layer.UNCERTAINTY: Look(
             "Uncertainty", (94, 201, 98), None, 0.0, 4, "Where the fused mask could as well be wrong"
         ),
