@@ -57,19 +57,24 @@ def test_what_is_learnt_is_written_and_found_again(folder: Path, own_home: Path)
     assert card == found.card
     assert card.data["n"] == 11
 
-    async def once() -> Case:
+    async def once(pixels: np.ndarray) -> Case:
         composer = Composer(HERE)
         try:
             task = TASKS["nuclei"]
-            image = Image(nucleus(0)[0], modality=task.modality)
+            image = Image(pixels, modality=task.modality)
             return await analyse(image, task, composer.segmenters(task, "builtin", offline=True))
         finally:
             await composer.close()
 
-    fusion = asyncio.run(once()).fusion
+    fusion = asyncio.run(once(nucleus(0)[0])).fusion
     assert fusion is not None
     assert fusion.promise == card.calibration().margin
     assert fusion.notes == ()
+    vast = np.full((96, 96, 3), 10, np.uint8)
+    cv2.circle(vast, (48, 48), 44, (140, 140, 140), -1, cv2.LINE_AA)
+    beyond = asyncio.run(once(vast)).fusion
+    assert beyond is not None
+    assert "unlike any it was measured with" in " ".join(beyond.notes)
 
 
 def test_a_run_repeats_to_the_byte(folder: Path, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def of_mask(mask: BoolArray, role: Role = "specialist", quality: float | None = 
 
 def case(name: str, truth: BoolArray, own: Prediction | None) -> Answered:
     """A case with the specialist's answer alone."""
-    return Answered(name, truth[None], None, {SPECIALIST: own})
+    return Answered(name, truth[None], None, name, {SPECIALIST: own})
 
 
 def scored(dices: dict[str, list[float]]) -> Scores:
@@ -233,16 +233,16 @@ def test_groups() -> None:
 
 
 def test_kept_predictions() -> None:
-    """A kept prediction comes back with its very mask and quality."""
+    """A kept prediction comes back with its very mask, quality and novelty."""
     random = np.random.default_rng(0)
     values = random.random((1, 40, 50), np.float32)
     values[0, 0, :3] = 0.5, np.nextafter(np.float32(0.5), np.float32(1.0)), 0.0
-    prediction = Prediction("m", "specialist", values, values * 0.5, Quality(0.7, 0.5, 0.9))
+    prediction = Prediction("m", "specialist", values, values * 0.5, Quality(0.7, 0.5, 0.9), novelty=1.2)
     back = restored(stored(prediction), "m", "specialist")
     assert np.array_equal(back.mask[0, 1:], prediction.mask[0, 1:])
     assert not back.mask[0, 0, 0]
     assert np.abs(back.probability - values).max() <= 1 / 65535
-    assert back.quality == prediction.quality
+    assert (back.quality, back.novelty) == (prediction.quality, 1.2)
 
 
 def test_tables(tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ def fuse(predictions: Sequence[Prediction], calibration: Calibration = SAFE_DEFA
         w_S = (1 - w_G) (1 - gamma U)                           one number a pixel
         l   = l0 + w_S (l_S - l0) + w_G (l_G - l0)
 
-    An omnimodel whose mask is of a size that it never had where it was measured is trusted as one that was
-    never measured, and the notes say so.
+    An omnimodel whose mask is of a size that it never had where it was measured is trusted no more than one
+    that was never measured, the notes say so, and nothing is promised of the fused mask.
 
     U is twice the spread over views where there is one (the part of the doubt that is the model's own), else
     the entropy. The share of the omnimodel is w_G / (w_G + w_S). Of a single prediction, probability and mask
@@ -109,12 +109,14 @@ def _alone(prediction: Prediction, calibration: Calibration) -> Fusion:
 
 
 def _together(specialist: Prediction, omnimodel: Prediction, calibration: Calibration) -> Fusion:
-    area = np.count_nonzero(omnimodel.mask) / omnimodel.mask.size
-    measured, calibration = calibration, calibration.for_mask_of(area)
-    notes = () if calibration is measured else (_unlike(area, measured.area),)
     of_specialist = specialist.quality or Quality(calibration.assumed_specialist, 0.0, 1.0)
     of_omnimodel = _believed(omnimodel.quality, calibration)
     trust = trust_of(of_specialist.value, of_omnimodel.value, calibration)
+    area = np.count_nonzero(omnimodel.mask) / omnimodel.mask.size
+    strange = not calibration.area[0] <= area <= calibration.area[1]
+    if strange:
+        believed = _believed(omnimodel.quality, SAFE_DEFAULT)
+        trust = min(trust, trust_of(of_specialist.value, believed.value, SAFE_DEFAULT))
 
     probability, uncertainty, share = (np.empty(specialist.probability.shape, np.float32) for _ in range(3))
     outputs = [whole.reshape(-1) for whole in (probability, uncertainty, share)]
@@ -124,18 +126,18 @@ def _together(specialist: Prediction, omnimodel: Prediction, calibration: Calibr
     told = None
     if specialist.quality or omnimodel.quality:
         told = _told(of_specialist, of_omnimodel, trust, calibration)
-        if any(p.novelty is not None and p.novelty > 1.0 for p in (specialist, omnimodel)):
+        if strange or any(p.novelty is not None and p.novelty > 1.0 for p in (specialist, omnimodel)):
             told = Quality(told.value, 0.0, told.high)  # not one of the images that the interval speaks of
-    margin = _margin(probability, calibration.margin, told)
-    return Fusion(
-        probability, probability > EDGE, uncertainty, share, margin, told, calibration.margin, notes
-    )
+    promise = None if strange else calibration.margin
+    margin = _margin(probability, promise, told)
+    notes = (_unlike(area, calibration.area),) if strange else ()
+    return Fusion(probability, probability > EDGE, uncertainty, share, margin, told, promise, notes)
 
 
 def _unlike(area: float, usual: tuple[float, float]) -> str:
     return (
-        f"The omnimodel's mask covers {area:.1%} of the image, unlike any it was measured with "
-        f"({usual[0]:.1%} to {usual[1]:.1%}), and is heard with caution."
+        f"The omnimodel's mask covers {100 * area:.3g} % of the image, unlike any it was measured with "
+        f"({100 * usual[0]:.3g} to {100 * usual[1]:.3g} %): it gets no more trust than one never measured."
     )
 
 

@@ -66,9 +66,10 @@ class SurfaceElements:
 
 def _weighted(distances: Distances, lengths: Distances, percentile: float) -> float:
     """The shortest distance within which `percentile` % of the length lies."""
-    # ties by length as well, like the library that defines this: the sums then round alike
+    # ties by length as well, like the library that defines this: sums then round alike, whatever the order
     order = np.lexsort((lengths, distances))
-    share = np.cumsum(lengths[order]) / lengths.sum()
+    rising = lengths[order]
+    share = np.cumsum(rising) / rising.sum()
     rank = int(np.searchsorted(share, percentile / 100.0))
     return float(distances[order[min(rank, len(order) - 1)]])
 

@@ -6,7 +6,7 @@ The file that holds it is read elsewhere; these are its numbers, checked.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from omniview.core.quality import QualityTable
 
@@ -67,8 +67,8 @@ class Calibration:
         assumed_omnimodel: the same for an omnimodel; [0,1].
         ceiling: the most that an omnimodel's own predicted Dice is believed; [0,1]. What was never measured
             may claim anything.
-        area: least and largest share of the image that its masks covered where it was measured, with some
-            room; [0,1]. A mask beyond that is none of those that earned the trust.
+        area: least and largest share of the image that the omnimodel's masks covered where it was measured,
+            with some room; [0,1]. A mask beyond that is none of those that earned the trust.
         quality: from the share-weighted mean of both predicted Dice to that of the fused mask, or None: the
             mean itself is told.
         margin: of the fused probability; None where none was calibrated.
@@ -107,22 +107,6 @@ class Calibration:
             raise ValueError(f"Calibration.prior must lie within (0,1), got {self.prior}")
         if not 0.0 < self.limit <= 15.0:  # float32 knows no probability nearer to 1 than 16 nats
             raise ValueError(f"Calibration.limit must lie within (0,15], got {self.limit}")
-
-    def for_mask_of(self, area: float) -> Calibration:
-        """This calibration for an omnimodel's mask that covers the share `area` of the image.
-
-        Beyond the areas that it was measured with, the omnimodel is trusted as one never measured is.
-        """
-        if self.area[0] <= area <= self.area[1]:
-            return self
-        return replace(
-            self,
-            kappa=SAFE_DEFAULT.kappa,
-            bias=SAFE_DEFAULT.bias,
-            ceiling=SAFE_DEFAULT.ceiling,
-            assumed_specialist=SAFE_DEFAULT.assumed_specialist,
-            assumed_omnimodel=SAFE_DEFAULT.assumed_omnimodel,
-        )
 
 
 SAFE_DEFAULT = Calibration()

@@ -86,7 +86,7 @@ class BuiltinGeneralist:
         self._views = {task: tuple(map(View.parse, card.views_of(task))) for task in card.tasks}
         self._click_views = tuple(View.parse(name) for name in card.clicks.views.names) if card.clicks else ()
         self._networks: _Networks | None = None
-        self._seen: OrderedDict[str, Mapping[str, Array]] = OrderedDict()
+        self._seen: OrderedDict[str, dict[str, Mapping[str, Array]]] = OrderedDict()
         self._unprompted: OrderedDict[str, list[FloatArray]] = OrderedDict()
 
     async def segment(self, image: Image, task: Task, evidence: Prediction | None = None) -> Prediction:
@@ -193,7 +193,10 @@ class BuiltinGeneralist:
             prompts = guidance.maps(placement, self.card.prompt.click_sigma)
             spec = self.card.tasks[task.name]
             maps = []
-            for view, features in self._features(networks, pixels, picture, self._views[task.name], ticket):
+            # a click network looks for itself: nobody asks for these features again
+            again = networks.clicks is None or spec.prompted is None
+            views = self._views[task.name]
+            for view, features in self._features(networks, pixels, picture, views, ticket, again=again):
                 feeds = {**features, **self._told(view, prompts, task)}
                 maps.append(self._probability(networks.decoder, feeds, view, spec, ticket))
             if guidance.empty:
@@ -266,23 +269,27 @@ class BuiltinGeneralist:
         picture: str,
         views: Sequence[View],
         ticket: Ticket,
+        *,
+        again: bool,
     ) -> Iterable[tuple[View, Mapping[str, Array]]]:
-        """What the encoder makes of each view; kept, by the pixels themselves, for the next prompt."""
+        """What the encoder makes of each view; kept, if it may be asked for again, by picture and view."""
         (name,) = networks.encoder.inputs
+        kept = self._seen.get(picture, {})
+        if again:
+            _keep(self._seen, picture, kept, _KEPT)
         for view in views:
-            key = f"{picture} {view.name}"
-            if key not in self._seen:
+            if view.name not in kept:
                 ticket.check()
                 feeds = {name: to_nchw(view.apply(pixels[None]), self.card.input)}
-                features = dict(zip(networks.features, ticket.run(networks.encoder, feeds), strict=True))
-                _keep(self._seen, key, features, _KEPT * len(views))
-            self._seen.move_to_end(key)
-            yield view, self._seen[key]
+                found = ticket.run(networks.encoder, feeds)
+                kept[view.name] = dict(zip(networks.features, found, strict=True))
+            yield view, kept[view.name]
 
 
 def _keep(store: OrderedDict[str, T], key: str, value: T, most: int) -> None:
     """Put `value` last and drop the oldest beyond `most`."""
     store[key] = value
+    store.move_to_end(key)
     while len(store) > most:
         store.popitem(last=False)
 

@@ -101,10 +101,15 @@ def field_of_view(image: NDArray[np.uint8], dark: float = 0.08) -> Bools:
     return filled > 0
 
 
+def counted(example: Example, task: str) -> Bools | None:
+    """``(Y,X)`` where scores of ``example`` count: a fundus photograph's field of view; None: everywhere."""
+    return field_of_view(example.image) if task == "vessel" else None
+
+
 def see(
-    example: Example, spec: InputSpec, views: Sequence[str], network: Network, *, fundus: bool = False
+    example: Example, spec: InputSpec, views: Sequence[str], network: Network, inside: Bools | None = None
 ) -> Seen:
-    """Run ``network`` on ``example`` through every view; for ``fundus`` only the field of view counts."""
+    """Run ``network`` on ``example`` through every view; scores count ``inside (Y,X)``, or everywhere."""
     prepared = prepare(example.image, spec)
     maps = []
     for name in views:
@@ -114,7 +119,6 @@ def see(
             [network(to_nchw(inputs[i : i + 4], prepared.spec)) for i in range(0, len(inputs), 4)]
         )
         maps.append(view.inverse(raw).astype(np.float16))
-    inside = field_of_view(example.image) if fundus else None
     return Seen(example.name, np.stack(maps), prepared, example.mask > 127, inside)
 
 

@@ -19,7 +19,7 @@ from omniview.inference.card import GeneralistCard, InputSpec
 from omniview.inference.tensors import prepare
 from omniview.inference.worker import InferenceThread
 from omniview.omnimodel.promptable import BuiltinGeneralist
-from omniview.training.calibrate import Calibration, Seen, calibrate, field_of_view
+from omniview.training.calibrate import Bools, Calibration, Seen, calibrate, counted, field_of_view
 from omniview.training.dataset import Example
 from omniview.training.prompts import POSITIVE, worst_point
 
@@ -68,20 +68,19 @@ async def calibrate_clicks(
         number = 0
         async for answer in clicked(generalist, example, task):
             if number in SCORED:
-                seen.append(_as_seen(example, answer, fundus=task == "vessel"))
+                seen.append(_as_seen(example, answer, counted(example, task)))
             number += 1
     await generalist.close()
     thread.close()
     return calibrate(seen)
 
 
-def _as_seen(example: Example, answer: Prediction, *, fundus: bool) -> Seen:
+def _as_seen(example: Example, answer: Prediction, inside: Bools | None) -> Seen:
     """The answer as if a network of the image's own size had given its logits."""
     probability = answer.probability[0].astype(np.float64)
     with np.errstate(divide="ignore"):
         logits = (np.log(probability) - np.log1p(-probability)).clip(-STEEPEST, STEEPEST)
     same = InputSpec(geometry="stretch", size=(logits.shape[0], logits.shape[1]))
-    inside = field_of_view(example.image) if fundus else None
     return Seen(
         example.name,
         logits[None, None, None].astype(np.float16),

@@ -25,7 +25,7 @@ from omniview.errors import InputError, SizeMismatch, UnreadableFile
 
 SPLITS = ("train", "calibrate", "test")
 
-# DSB 2018 names each image's size where other sets name a subject: a stratum that rightly lies on all sides.
+# DSB 2018 names each image's size where other sets name a subject. That groups nothing that belongs together.
 STRATUM = re.compile(r"\d+x\d+")
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -103,7 +103,8 @@ def read_rows(folder: Path) -> list[Row]:
             raise InputError(
                 f"{listed.name} names {name}, whose image or mask is missing.", "Add it or drop the row."
             )
-        rows.append(Row(name, split, group, images[name], masks[name]))
+        together = name if STRATUM.fullmatch(group) else group
+        rows.append(Row(name, split, together, images[name], masks[name]))
     refuse_leaks(rows)
     return rows
 
@@ -114,7 +115,7 @@ def refuse_leaks(rows: Iterable[Row]) -> None:
     for row in rows:
         sides[row.group].add(row.split)
     for group, splits in sides.items():
-        if len(splits) > 1 and not STRATUM.fullmatch(group):
+        if len(splits) > 1:
             raise InputError(
                 f"The group {group!r} lies in {' and '.join(sorted(splits))}.", "Keep each group on one side."
             )

@@ -16,7 +16,7 @@ from torch import nn
 
 from omniview.errors import InputError
 from omniview.inference.card import InputSpec
-from omniview.training.calibrate import Floats, see
+from omniview.training.calibrate import Floats, counted, see
 from omniview.training.dataset import Example
 from omniview.training.fit import Settings, Watch
 from omniview.training.recipes import Recipe
@@ -50,7 +50,7 @@ def watch_of(recipe: Recipe, watched: Sequence[Example], settings: Settings) -> 
                 logits: Floats = network(torch.from_numpy(inputs)).float().numpy()
             return logits
 
-        seen = (see(e, spec, ("identity",), run, fundus=recipe.task == "vessel") for e in watched)
+        seen = (see(e, spec, ("identity",), run, counted(e, recipe.task)) for e in watched)
         return float(np.mean([one.dice(one.probability(1.0, 0.5)) for one in seen]))
 
     every = EVERY if settings.steps is None else max(1, settings.steps // LOOKS)

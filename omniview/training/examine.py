@@ -23,7 +23,7 @@ from omniview.core.uncertainty import temper
 from omniview.inference.card import SpecialistCard
 from omniview.inference.tensors import prepare, to_nchw
 from omniview.specialists.views import pooled
-from omniview.training.calibrate import COVERAGE, Floats, see
+from omniview.training.calibrate import COVERAGE, Floats, counted, see
 from omniview.training.dataset import Example
 from omniview.training.network import LiteUnet, VesselUnet
 from omniview.training.novelty import WithNovelty, limit
@@ -65,18 +65,18 @@ class Examiner:
 
     def dice(self, network: nn.Module, examples: Sequence[Example]) -> float:
         """Mean Dice over ``examples`` without views: quick, for a look in the midst of training."""
-        card, fundus = self.card, self.card.task == "vessel"
-        scores = []
+        card, scores = self.card, []
         for example in examples:
-            seen = see(example, card.input, ("identity",), _running(network), fundus=fundus)
+            inside = counted(example, card.task)
+            seen = see(example, card.input, ("identity",), _running(network), inside)
             scores.append(seen.dice(seen.probability(card.output.temperature, card.output.threshold)))
         return float(np.mean(scores))
 
     def verdict(self, network: LiteUnet | VesselUnet, example: Example) -> Verdict:
         """All there is to say of ``example``, through the card's views."""
         card = self.card
-        fundus = card.task == "vessel"
-        seen = see(example, card.input, card.views.names, _running(network), fundus=fundus)
+        inside = counted(example, card.task)
+        seen = see(example, card.input, card.views.names, _running(network), inside)
         output = card.output
         maps = (temper(v.astype(np.float32), output.temperature, output.threshold) for v in seen.logits)
         shown = pooled(maps).restored(seen.prepared)

@@ -3,10 +3,11 @@
 Two numbers are fitted, steepness and bias of the trust, on a coarse grid: with some hundred cases more would
 be noise. A specialist fails on few of them, so that a gain rests on a handful of images: a setting is worth
 its mean change of Dice less one and a half standard errors of that mean (a lower confidence bound, as in
-bandits: Auer 2002), so that no single patient or video can vouch for it, and nothing is chosen that is worth
-less than listening to the specialist alone. Of settings that are as good the gentlest is taken, the one that
-follows predicted Dice, which err too, least steeply. Intervals: normalised conformal prediction, as for the
-models' own predicted Dice. Margins: :mod:`omniview.training.margins`.
+bandits: Auer 2002; a patient or a video counts once), and nothing is chosen that is worth less than listening
+to the specialist alone, or whose worth does not hold on folds that it was not chosen on. Of settings that are
+as good the gentlest is taken, which follows predicted Dice, that err too, least steeply, and of those the
+most reluctant. Intervals: normalised conformal prediction, as for the models' own predicted Dice. Margins:
+:mod:`omniview.training.margins`.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Fit:
         better: whether one does.
         n: number of cases.
         dice: mean Dice of "specialist", "omnimodel", "safe default", "fused" (cross-validated).
-        gain: of the fitted fusion over the specialist, cross-validated, whether it is used or not.
+        gain: over the specialist, cross-validated: of what the other folds would choose, caution included.
         harmed: share of the cases that it cost more than 0.02 of Dice, cross-validated.
     """
 
@@ -107,6 +108,8 @@ def fit(
         rows = fold == k
         held[rows] = table.fused(_trust(table, of_group, ~rows)[0])[rows]
     chosen, better = _trust(table, of_group, np.ones(len(cases), np.bool_))
+    if better and _worth(held - alone, of_group) <= 0.0:
+        chosen, better = _cautious(table, np.ones(len(cases), np.bool_)), False
     mixed, final = table.mixed(chosen), table.fused(chosen)
     curve = conformal_curve(mixed, final, fold, sets=None if sets is None else np.array(sets))
     weights = table.trust(chosen)
@@ -125,13 +128,16 @@ def fit(
         "fused": float(held.mean()),
     }
     harmed = float((held < alone - 0.02).mean())
-    return Fit(fitted, better, len(cases), means, _gain(held - alone), harmed)
+    return Fit(fitted, better, len(cases), means, _gain(held - alone, of_group), harmed)
 
 
 def _room(cases: Sequence[Observed]) -> tuple[float, float]:
-    """The areas of the omnimodel's masks, from half of the least to half more than the largest."""
+    """The areas of the omnimodel's masks, from half of the least to half more than the largest.
+
+    Never up to the whole image, unless it marked all of one.
+    """
     areas = [case.area for case in cases]
-    return round(min(areas) / 2, 4), round(min(1.0, 1.5 * max(areas)), 4)
+    return min(areas) / 2, min(1.5 * max(areas), (1.0 + max(areas)) / 2)
 
 
 def _said(values: Iterable[float | None]) -> Doubles:
@@ -182,14 +188,17 @@ def _trust(table: _Curves, group: Groups, rows: BoolArray) -> tuple[Calibration,
     if best <= AS_GOOD:
         return _cautious(table, rows), False
     as_good = [one for one, value in zip(tried, worth, strict=True) if value >= best - AS_GOOD]
-    return min(as_good, key=lambda one: (one.kappa, -one.bias)), True
+    return min(as_good, key=lambda one: (one.kappa, one.bias)), True
 
 
 def _worth(change: Doubles, group: Groups) -> float:
     """Mean change less `ERRORS` times its standard error; cases of a group are no independent ones."""
-    mean = float(change.mean())
-    together = np.bincount(group, weights=change - mean)
-    return mean - ERRORS * math.sqrt(float((together**2).sum())) / len(change)
+    mean, each = float(change.mean()), np.unique(group, return_inverse=True)[1]
+    together = np.bincount(each, weights=change - mean)
+    if len(together) < 2:
+        return -math.inf
+    variance = float((together**2).sum()) * len(together) / (len(together) - 1)
+    return mean - ERRORS * math.sqrt(variance) / len(change)
 
 
 def _cautious(table: _Curves, rows: BoolArray) -> Calibration:
@@ -226,11 +235,12 @@ def _folds(groups: Sequence[str]) -> Groups:
     return fold
 
 
-def _gain(differences: Doubles) -> Gain:
+def _gain(differences: Doubles, group: Groups) -> Gain:
+    """Mean with its bootstrap interval, whole groups drawn."""
     rng = np.random.default_rng(0)
-    n = len(differences)
-    means = [float(differences[rng.integers(0, n, n)].mean()) for _ in range(RESAMPLES)]
-    low, high = np.percentile(means, (2.5, 97.5))
+    sums, sizes = np.bincount(group, weights=differences), np.bincount(group)
+    drawn = rng.integers(0, len(sums), (RESAMPLES, len(sums)))
+    low, high = np.percentile(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), (2.5, 97.5))
     return Gain(float(differences.mean()), float(low), float(high))
 
 

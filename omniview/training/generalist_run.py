@@ -17,7 +17,7 @@ from omniview.errors import InputError
 from omniview.inference.card import GeneralistCard, InputSpec, read_card
 from omniview.inference.session import open_session
 from omniview.training import generalist as general
-from omniview.training.calibrate import Calibration, Floats, Network, calibrate, see
+from omniview.training.calibrate import Calibration, Floats, Network, calibrate, counted, see
 from omniview.training.calibrate_clicks import calibrate_clicks
 from omniview.training.clicks import fit_clicks
 from omniview.training.dataset import Example, data_hash, load
@@ -143,12 +143,12 @@ def _unprompted_fields(task: str, cases: Sequence[Example], files: _Files, threa
     """A task's fields of the card, as yet with the click network's numbers taken as they are."""
     network = _unprompted(files, task, threads)
     spec = InputSpec.model_validate(dict(INPUT))
-    views, fundus = general.MORE_VIEWS.get(task, general.VIEWS), task == "vessel"
-    seen = [see(case, spec, views, network, fundus=fundus) for case in cases]
+    views = general.MORE_VIEWS.get(task, general.VIEWS)
+    seen = [see(case, spec, views, network, counted(case, task)) for case in cases]
     measured = calibrate(seen)
     judged = [judged_of(one, case, 1.0, measured, worse=False) for one, case in zip(seen, cases, strict=True)]
-    for bad in worsened_copies(cases, GENERALIST.seed, general.AUGMENTATION[task].artefacts):
-        one = see(bad, spec, views, network, fundus=fundus)
+    for case, bad in worsened_copies(cases, GENERALIST.seed, general.AUGMENTATION[task].artefacts):
+        one = see(bad, spec, views, network, counted(case, task))
         judged.append(judged_of(one, bad, 1.0, measured, worse=True))
     fields = {**output_fields(measured), "quality": quality_fields(measured, fit_quality(judged))}
     if task in general.MORE_VIEWS:

@@ -38,12 +38,14 @@ class Observed:
         specialist: predicted Dice, or None.
         omnimodel: likewise.
         counts: (K,2,SIDE,SIDE) pixels by label, truth (0 background), log-odds of specialist and omnimodel.
+        area: share of the whole image that the omnimodel marks, in [0,1], wherever scores count.
     """
 
     name: str
     specialist: float | None
     omnimodel: float | None
     counts: Counts
+    area: float
 
     def dice(self, weight: float) -> float:
         """Mean over labels of the Dice of the mask at the omnimodel's weight, in [0,1]."""
@@ -51,11 +53,6 @@ class Observed:
         truth = self.counts[:, 1].sum(axis=(1, 2))
         total = inside.sum(axis=1) + truth
         return float(np.where(total > 0, 2 * inside[:, 1] / np.maximum(total, 1), 1.0).mean())
-
-    @property
-    def area(self) -> float:
-        """Share of all labels' pixels that the omnimodel marks, in [0,1]."""
-        return float(self.counts[..., SIDE // 2 :].sum() / self.counts.sum())
 
     def trust(self, calibration: Calibration) -> float:
         """The omnimodel's weight."""
@@ -74,7 +71,13 @@ class Observed:
         return self.dice(self.trust(calibration))
 
 
-def observe(name: str, specialist: Prediction, omnimodel: Prediction, truth: BoolArray) -> Observed:
+def observe(
+    name: str,
+    specialist: Prediction,
+    omnimodel: Prediction,
+    truth: BoolArray,
+    inside: BoolArray | None = None,
+) -> Observed:
     """What is kept of a case.
 
     Args:
@@ -82,13 +85,16 @@ def observe(name: str, specialist: Prediction, omnimodel: Prediction, truth: Boo
         specialist: its prediction.
         omnimodel: likewise, of the same shape.
         truth: (K,Y,X) bool.
+        inside: (Y,X) bool, where scores count; None: everywhere.
     """
     if not specialist.probability.shape == omnimodel.probability.shape == truth.shape:
         raise ValueError(f"truth must be {specialist.probability.shape} like both maps, got {truth.shape}")
+    counted = np.s_[:] if inside is None else inside
     rows = zip(specialist.probability, omnimodel.probability, truth, strict=True)
-    counts = np.stack([_histogram(*row) for row in rows])
+    counts = np.stack([_histogram(*(one[counted] for one in row)) for row in rows])
     own, other = (None if p.quality is None else p.quality.value for p in (specialist, omnimodel))
-    return Observed(name, own, other, counts)
+    area = np.count_nonzero(omnimodel.mask) / omnimodel.mask.size
+    return Observed(name, own, other, counts, area)
 
 
 def _histogram(own: FloatArray, other: FloatArray, truth: BoolArray) -> Counts:

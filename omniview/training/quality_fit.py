@@ -101,12 +101,14 @@ def _covered(
     return held
 
 
-def worsened_copies(cases: Sequence[Example], seed: int, artefacts: Sequence[str]) -> Iterator[Example]:
-    """:data:`WORSENED_COPIES` of each case, one after the other, each :func:`worsened` by its own chance."""
+def worsened_copies(
+    cases: Sequence[Example], seed: int, artefacts: Sequence[str]
+) -> Iterator[tuple[Example, Example]]:
+    """Each case with each of :data:`WORSENED_COPIES` copies, each :func:`worsened` by its own chance."""
     for index, case in enumerate(cases):
         for copy in range(WORSENED_COPIES):
             rng = np.random.default_rng([seed, 13, index, copy])
-            yield replace(case, image=worsened(rng, case.image, artefacts))
+            yield case, replace(case, image=worsened(rng, case.image, artefacts))
 
 
 def worsened(rng: np.random.Generator, image: Pixels, artefacts: Sequence[str]) -> Pixels:

@@ -23,7 +23,7 @@ from omniview.inference.card import InputSpec
 from omniview.inference.session import Session, open_session
 from omniview.inference.tensors import prepare, to_nchw
 from omniview.specialists.views import Averaged, pooled
-from omniview.training.calibrate import Calibration, Floats, Seen, calibrate, see
+from omniview.training.calibrate import Calibration, Floats, Seen, calibrate, counted, see
 from omniview.training.dataset import Example
 from omniview.training.export import output_fields, quality_fields, sha256, to_onnx, write_card
 from omniview.training.network import LiteUnet, VesselUnet, parameter_count
@@ -115,12 +115,11 @@ def measure(recipe: Recipe, session: Session, cases: Sequence[Example]) -> Measu
     if not cases:
         return Measured(Calibration(), None, None)
     spec = InputSpec.model_validate(recipe.input_fields())
-    fundus = recipe.task == "vessel"
 
     def network(inputs: Floats) -> Floats:
         return session.run({"image": inputs})[0]
 
-    seen = [see(case, spec, recipe.views, network, fundus=fundus) for case in cases]
+    seen = [see(case, spec, recipe.views, network, counted(case, recipe.task)) for case in cases]
     calibration = calibrate(seen)
     strange = [novelty(session, spec, case) for case in cases]
     bound = limit(strange)
@@ -128,8 +127,8 @@ def measure(recipe: Recipe, session: Session, cases: Sequence[Example]) -> Measu
         judged_of(one, case, value / bound, calibration, worse=False)
         for one, case, value in zip(seen, cases, strange, strict=True)
     ]
-    for bad in worsened_copies(cases, recipe.seed, recipe.augmentation.artefacts):
-        one = see(bad, spec, recipe.views, network, fundus=fundus)
+    for case, bad in worsened_copies(cases, recipe.seed, recipe.augmentation.artefacts):
+        one = see(bad, spec, recipe.views, network, counted(case, recipe.task))
         judged.append(judged_of(one, bad, novelty(session, spec, bad) / bound, calibration, worse=True))
     return Measured(calibration, fit_quality(judged), bound)
 

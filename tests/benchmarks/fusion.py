@@ -30,7 +30,7 @@ from omniview.inference.pair_card import write_pair_card
 from omniview.inference.worker import InferenceThread
 from omniview.omnimodel.promptable import BuiltinGeneralist
 from omniview.specialists.onnx_specialist import OnnxSpecialist
-from omniview.training.calibrate import field_of_view
+from omniview.training.calibrate import counted
 from omniview.training.dataset import data_hash, load, read_rows
 from omniview.training.fitting import card_of, fit
 from omniview.training.observed import Observed, observe
@@ -90,21 +90,11 @@ async def look(specialist: SpecialistCard, generalist: GeneralistCard, own: list
     for example in load(own, "calibrate"):
         image, truth = Image(example.image, modality=task.modality), example.mask > 127
         first, second = [await model.segment(image, task) for model in pair]
-        if task.name == "vessel":
-            inside = field_of_view(example.image)
-            first, second = (_within(one, inside) for one in (first, second))
-            truth = truth[inside][None]  # one row, like the maps
-        seen.append(observe(example.name, first, second, truth[None]))
+        seen.append(observe(example.name, first, second, truth[None], counted(example, task.name)))
     for model in pair:
         await model.close()
     thread.close()
     return seen
-
-
-def _within(prediction: Prediction, inside: np.ndarray) -> Prediction:
-    """The prediction's pixels inside the field of view, in a row."""
-    maps = np.ascontiguousarray(prediction.probability[:, inside][:, None])
-    return Prediction(prediction.model, prediction.role, maps, None, prediction.quality)
 
 
 def time_it() -> None:

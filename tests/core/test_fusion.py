@@ -78,7 +78,7 @@ def test_fusion_is_always_well_formed(a: Prediction, b: Prediction, calibration:
         assert not (inner & ~fusion.mask).any()
         assert not (fusion.mask & ~outer).any()
     else:
-        assert calibration.margin is None
+        assert calibration.margin is None or fusion.notes
 
 
 @pytest.mark.parametrize(("role", "share"), [("specialist", 0.0), ("omnimodel", 1.0)])
@@ -237,16 +237,29 @@ def test_an_omnimodel_that_was_never_measured_is_not_believed(claimed: float | N
 def test_a_mask_of_a_size_never_measured_is_heard_as_one_never_measured(area: float) -> None:
     """An omnimodel that earned trust with lesions does not keep it for a whole image, nor for nothing."""
     own = predicted("specialist", np.linspace(0.2, 0.8, 24, dtype=np.float32).reshape(SHAPE), POOR)
-    usual = replace(MEASURED, area=(0.05, 0.6))
+    measured = replace(MEASURED, area=(0.05, 0.6), margin=Margin(0.2, 0.8))
     other = predicted("omnimodel", 0.99 if area else 0.01, GOOD)
-    trusted, wary = fuse((own, other), MEASURED), fuse((own, other), usual)
+    trusted, wary = fuse((own, other), MEASURED), fuse((own, other), measured)
     assert trusted.notes == ()
     assert trusted.weight.min() > 0.9
     assert wary.weight.max() < 0.1
     np.testing.assert_array_equal(wary.probability, fuse((own, other), SAFE_DEFAULT).probability)
     (note,) = wary.notes
-    assert f"{area:.1%}" in note
-    assert "5.0% to 60.0%" in note
+    assert f"covers {100 * area:g} %" in note
+    assert "5 to 60 %" in note
+    assert (wary.margin, wary.promise) == (None, None)
+    assert wary.quality is not None
+    assert wary.quality.low == 0.0
+
+
+@given(q=st.floats(0, 1), bias=st.floats(-8, 0), kappa=st.sampled_from((4.0, 8.0, 16.0, 32.0)))
+def test_a_mask_of_a_size_never_measured_never_gains_trust(q: float, bias: float, kappa: float) -> None:
+    """Not even where the specialist expects to fail and the pair was fitted to hardly listen."""
+    own = predicted("specialist", 0.3, Quality(q, 0.0, 1.0))
+    whole = predicted("omnimodel", 0.99, GOOD)
+    fitted = Calibration(kappa=kappa, bias=bias, ceiling=1.0)
+    usual, wary = (fuse((own, whole), replace(fitted, area=area)) for area in ((0.0, 1.0), (0.05, 0.6)))
+    assert wary.weight.max() <= usual.weight.max()
 
 
 def test_trust_follows_the_difference_of_predicted_dice() -> None:

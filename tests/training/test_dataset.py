@@ -36,11 +36,12 @@ def test_a_group_on_two_sides_is_refused(tmp_path: Path) -> None:
         load([folder], "train")
 
 
-def test_an_image_size_in_the_group_column_is_a_stratum(tmp_path: Path) -> None:
-    """Nuclei are grouped by image size, which rightly lies on all sides."""
+def test_an_image_size_in_the_group_column_groups_nothing(tmp_path: Path) -> None:
+    """Nuclei are listed with their image's size, which lies on all sides: no two of them are one patient."""
     folder = write_folder(tmp_path / "nuclei_tiny", {"train": 1, "test": 1})
     (folder / "split.csv").write_text("name,split,group\ntrain0,train,256x256\ntest0,test,256x256\n")
-    assert len(load([folder], "train")) == 1
+    (seen,) = load([folder], "train")
+    assert seen.group == "train0"
 
 
 def test_a_listed_case_without_files_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,6 +136,52 @@ def test_of_settings_that_are_as_good_the_gentlest_is_taken() -> None:
     found = fit(cases(60, specialist_fails=0.3, omnimodel_fails=0.0))
     assert found.better
     assert found.calibration.kappa <= 8.0
+
+
+def test_a_gain_that_does_not_hold_on_other_folds_is_not_used() -> None:
+    """Between two models that differ by chance alone, the best of many settings is luck, and seen as such."""
+    rng = np.random.default_rng(5)
+    used = 0
+    for _ in range(12):
+        seen = []
+        for i in range(30):
+            row, column, radius = rng.uniform(14, 34), rng.uniform(14, 34), rng.uniform(5, 9)
+            off = rng.normal(0, 3, (2, 2))
+            masks = [disc(row + dy, column + dx, radius) for dy, dx in off]
+            own, other = (said(r, m, float(rng.uniform())) for r, m in zip(ROLES, masks, strict=True))
+            seen.append(observe(str(i), own, other, disc(row, column, radius)[None]))
+        found = fit(seen)
+        used += found.better
+        assert not found.better or found.gain.mean > 0.0
+    assert used <= 3
+
+
+def test_the_sizes_of_the_omnimodels_masks_are_kept_with_some_room() -> None:
+    """They are the omnimodel's, over the whole image wherever scores count, and never round to nothing."""
+    seen = []
+    truth = disc(24, 24, 8)[None]
+    for i in range(12):
+        own, other = (
+            said("specialist", disc(24, 24, 20), 0.8),
+            said("omnimodel", disc(24, 24, 3 + i / 4), 0.8),
+        )
+        seen.append(observe(str(i), own, other, truth, disc(24, 24, 22)))
+    low, high = fit(seen).calibration.area
+    small, large = disc(24, 24, 3).mean(), disc(24, 24, 3 + 11 / 4).mean()
+    assert low == pytest.approx(small / 2)
+    assert high == pytest.approx(1.5 * large)
+    tiny = [replace(case, area=2e-5) for case in seen]
+    assert fit(tiny).calibration.area == pytest.approx((1e-5, 3e-5))
+    vast = [replace(case, area=0.9) for case in seen]
+    assert fit(vast).calibration.area[1] == pytest.approx(0.95)
+
+
+def test_only_what_counts_is_counted() -> None:
+    """Outside of the field of view neither mask nor truth matters."""
+    truth, inside = disc(24, 24, 8), disc(24, 24, 12)
+    own, other = said("specialist", truth | ~inside, 0.9), said("omnimodel", truth, 0.9)
+    assert observe("all", own, other, truth[None]).dice(0.0) < 0.5
+    assert observe("inside", own, other, truth[None], inside).dice(0.0) == 1.0
 
 
 def test_margins_keep_their_promise_on_average() -> None:

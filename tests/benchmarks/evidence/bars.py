@@ -9,7 +9,7 @@ from omniview.batch.statistics import spreads
 from tests.benchmarks.evidence.experiments import STAND_IN, Evidence
 from tests.benchmarks.evidence.measures import better_single, gains, gap_closed
 from tests.benchmarks.evidence.report import thirds_of
-from tests.benchmarks.evidence.report_simulated import BAR
+from tests.benchmarks.evidence.report_simulated import BAR, TURNED, UNMEASURED
 from tests.benchmarks.evidence.scores import SPECIALIST
 from tests.benchmarks.evidence.subsets import subsets
 from tests.benchmarks.evidence.tables import interval, mean, signed
@@ -54,12 +54,15 @@ def _of(evidence: Evidence) -> Iterator[Bar]:
     if task in HARD_TASKS:
         yield from _hard(evidence)
         yield from _closed(evidence)
-    worst = min(
-        ((gains(found, [SPECIALIST])[0].difference, kind) for kind, found in evidence.hostile.items()),
-        key=lambda pair: pair[0].mean or 0.0,
-    )
-    asked = f"useless omnimodels cost at most {BAR}"
-    yield Bar(asked, task, f"{signed(worst[0])} ({worst[1]})", (worst[0].mean or 0.0) >= -BAR)
+    for trusted, enemies in ((UNMEASURED, evidence.hostile), (TURNED, evidence.turned)):
+        if not enemies:
+            continue
+        worst = min(
+            ((gains(found, [SPECIALIST])[0].difference, kind) for kind, found in enemies.items()),
+            key=lambda pair: pair[0].mean or 0.0,
+        )
+        asked = f"useless omnimodels, {trusted}, cost at most {BAR}"
+        yield Bar(asked, task, f"{signed(worst[0])} ({worst[1]})", (worst[0].mean or 0.0) >= -BAR)
     for contour, held in zip(
         ("inner contour inside the truth", "truth inside the outer contour"),
         spreads(scores.margins),
@@ -96,9 +99,11 @@ def _closed(evidence: Evidence) -> Iterator[Bar]:
             part = scores.of(subset.rows)
             closed, (gain,) = gap_closed(part), gains(part, [SPECIALIST])
             asked = f"{title}; hardest tenth by {subset.chooser}: half of the oracle's gap closed"
-            if closed is None:  # the oracle takes the specialist's mask: what counts is that it is kept
+            if (
+                closed is None and len(part.names) > 1
+            ):  # the oracle takes the specialist's mask: what counts is that it is kept
                 kept = gain.difference.mean or 0.0
                 shown = f"no gap to close: {signed(gain.difference)} against the specialist"
                 yield Bar(asked, evidence.task, shown, kept > -DIGIT)
                 continue
-            yield Bar(asked, evidence.task, interval(closed), closed.value >= HALF)
+            yield Bar(asked, evidence.task, interval(closed), closed is not None and closed.value >= HALF)

@@ -196,12 +196,13 @@ def _fitted(
     cases: Sequence[Answered], answers: Mapping[str, Prediction | None], table: QualityTable | None
 ) -> Calibration | None:
     """What `omniview calibrate` makes of these answers; None of too few."""
-    seen = []
+    seen, groups = [], []
     for case in cases:
         own, other = case.by[SPECIALIST], _with_quality(answers[case.name], table)
         if own is not None and other is not None:
             seen.append(observe(case.name, own, other, case.truth))
-    return fit(seen).calibration if len(seen) >= FEWEST else None
+            groups.append(case.group)
+    return fit(seen, groups=groups).calibration if len(seen) >= FEWEST else None
 
 
 def _table(cases: Sequence[Answered], answers: Mapping[str, Prediction | None]) -> QualityTable | None:

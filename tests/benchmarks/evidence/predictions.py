@@ -28,7 +28,7 @@ from omniview.inference.variants import precision_here
 from omniview.inference.worker import InferenceThread
 from omniview.omnimodel.promptable import BuiltinGeneralist
 from omniview.specialists.onnx_specialist import OnnxSpecialist
-from omniview.training.calibrate import field_of_view
+from omniview.training.calibrate import counted
 from omniview.training.dataset import Example, load
 
 __all__ = ["Answered", "Asked", "answers", "kept", "restored", "stored"]
@@ -60,11 +60,13 @@ class Asked:
         name: folder and name.
         truth: (1,Y,X) bool.
         inside: (1,Y,X) bool where scores count, or None for everywhere.
+        group: folder and patient or video.
     """
 
     name: str
     truth: BoolArray
     inside: BoolArray | None
+    group: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +98,14 @@ def answers(
     try:
         for example in load([folder], split)[:limit]:
             by = {name: _answer(*model, task, example, cache) for name, model in models.items()}
-            inside = field_of_view(example.image)[None] if task == "vessel" else None
-            yield Answered(f"{folder.name}/{example.name}", example.mask[None] > 127, inside, by)
+            inside = counted(example, task)
+            yield Answered(
+                f"{folder.name}/{example.name}",
+                example.mask[None] > 127,
+                None if inside is None else inside[None],
+                f"{folder.name}/{example.group}",
+                by,
+            )
     finally:
         thread.close()
 
