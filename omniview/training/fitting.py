@@ -4,9 +4,9 @@ Two numbers are fitted, steepness and bias of the trust, on a coarse grid: with 
 be noise. A specialist fails on few of them, so that a gain rests on a handful of images: a setting is worth
 its mean change of Dice less one and a half standard errors of that mean (a lower confidence bound, as in
 bandits: Auer 2002; a patient or a video counts once), and nothing is chosen that is worth less than listening
-to the specialist alone, or whose worth does not hold on folds that it was not chosen on. Of settings that are
-as good the gentlest is taken, which follows predicted Dice, that err too, least steeply, and of those the
-most reluctant. Intervals: normalised conformal prediction, as for the models' own predicted Dice. Margins:
+to the specialist alone, or gains nothing on folds that it was not chosen on. Of settings that are as good the
+gentlest is taken, which follows predicted Dice, that err too, least steeply, and of those the most reluctant.
+Intervals: normalised conformal prediction, as for the models' own predicted Dice. Margins:
 :mod:`omniview.training.margins`.
 """
 
@@ -108,7 +108,7 @@ def fit(
         rows = fold == k
         held[rows] = table.fused(_trust(table, of_group, ~rows)[0])[rows]
     chosen, better = _trust(table, of_group, np.ones(len(cases), np.bool_))
-    if better and _worth(held - alone, of_group) <= 0.0:
+    if better and held.mean() <= alone.mean():
         chosen, better = _cautious(table, np.ones(len(cases), np.bool_)), False
     mixed, final = table.mixed(chosen), table.fused(chosen)
     curve = conformal_curve(mixed, final, fold, sets=None if sets is None else np.array(sets))
