@@ -89,7 +89,7 @@ def main(
 def _views(card: GeneralistCard, row: Figure) -> int:
     """How many views the figure's answers were averaged over."""
     of_clicks = card.clicks is not None and "click" in row.metric + row.note
-    task = row.set.split("_")[0]
+    task = row.set.replace(",", "_").split("_")[0]
     return len(card.clicks.views.names if card.clicks and of_clicks else card.views_of(task))
 
 
