@@ -1,8 +1,8 @@
 """One mask out of two opinions, weighted by how far each can be trusted on this image.
 
 A model that misses a lesion entirely is often sure of it, so that its pixels alone cannot tell. The predicted
-quality of the whole mask, which is made of how sure its pixels are and how well its views agree, therefore sets
-the weight; within an image log-odds do, so that at each pixel the surer model counts more.
+quality of the whole mask, which is made of how sure its pixels are and how well its views agree, therefore
+sets the weight; within an image log-odds do, so that at each pixel the surer model counts more.
 """
 
 from __future__ import annotations

@@ -45,8 +45,10 @@ EMPTY_REPEAT = 2
 BOXED = ("polyp", "breast")
 
 VIEWS = ("identity", "hflip")
-# What is seen from any side is also looked at from any side.
-MORE_VIEWS: Mapping[str, tuple[str, ...]] = MappingProxyType({"polyp": EIGHT_VIEWS})
+# Where more views were better on the calibrate split, polyps by 0.008 and breast lesions by 0.013.
+MORE_VIEWS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"polyp": EIGHT_VIEWS, "breast": (*VIEWS, "scale1.15", "hflip+scale1.15")}
+)
 # A person waits for each click: its time goes into the closer look, which brings more.
 CLICK_VIEWS = ("identity",)
 
