@@ -80,8 +80,14 @@ class InferenceThread:
         answer: asyncio.Future[T] = loop.create_future()
 
         def tell(future: Future[T]) -> None:
-            with suppress(RuntimeError):  # the program is at its end: nobody waits any more
-                self._messenger.submit(loop.call_soon_threadsafe, partial(_hand_over, future, answer))
+            give = partial(_hand_over, future, answer)
+            try:
+                self._messenger.submit(loop.call_soon_threadsafe, give)
+            except (
+                RuntimeError
+            ):  # no thread can be had, or the main one has ended; somebody may wait all the same
+                with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    loop.call_soon_threadsafe(give)
 
         future = self._executor.submit(work, ticket)
         future.add_done_callback(tell)
@@ -100,7 +106,7 @@ class InferenceThread:
 
 
 def _hand_over(future: Future[T], answer: asyncio.Future[T]) -> None:
-    """What came out, or that it was dropped; called in the loop that waits for it."""
+    """What came out, or that it was dropped; called in the loop that waits for it, and perhaps twice."""
     if answer.done():
         return
     if future.cancelled():

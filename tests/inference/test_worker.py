@@ -108,3 +108,10 @@ async def test_another_thread_wakes_the_loop(
     name = await thread.run(lambda _: threading.current_thread().name)
     assert wakers
     assert name not in wakers
+
+
+async def test_an_answer_arrives_where_the_messenger_takes_no_more(thread: InferenceThread) -> None:
+    """As in a program whose main thread has ended, or where no further thread can be had."""
+    thread._messenger.shutdown()
+    async with asyncio.timeout(20):
+        assert await thread.run(lambda _: "done") == "done"
