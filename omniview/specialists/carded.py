@@ -17,7 +17,7 @@ from omniview.errors import InferenceError
 from omniview.inference.card import SpecialistCard
 from omniview.inference.tensors import Prepared, prepare
 from omniview.inference.worker import InferenceThread, Ticket
-from omniview.specialists.course import Course, Network
+from omniview.specialists.course import Course, Network, bytes_ahead
 
 __all__ = ["BATCH", "CardedSpecialist"]
 
@@ -92,8 +92,7 @@ class CardedSpecialist:
         # where time is limited, nothing may come between the first view's beginning and its end
         if network is None or self._view_seconds is not None:
             return prepared, None
-        together = min(network.batch, len(prepared.inputs) * len(self._views))
-        if 4 * together * prepared.inputs[0].nbytes > _AHEAD:
+        if bytes_ahead(prepared, network, self._views) > _AHEAD:
             return prepared, None
         return prepared, self._begun(prepared, network)
 

@@ -7,6 +7,7 @@ been given back. Small images need one run, and so nothing in that thread but th
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Sequence
 from itertools import count
 from time import perf_counter
@@ -15,13 +16,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from omniview.core.geometry import View
-from omniview.core.image import Array, FloatArray
+from omniview.core.image import Array, FloatArray, UInt8Array
 from omniview.inference.card import SpecialistCard
 from omniview.inference.tensors import Prepared, to_nchw
 from omniview.inference.worker import Ticket
 from omniview.specialists.views import Pool, Pooled, affordable, grouped, joined, probability
 
-__all__ = ["Course", "Network"]
+__all__ = ["Course", "Network", "bytes_ahead"]
 
 
 class Network(Protocol):
@@ -74,6 +75,14 @@ class _Turn(NamedTuple):
     last: bool
 
 
+def bytes_ahead(prepared: Prepared, network: Network, views: tuple[View, ...]) -> int:
+    """How much memory the first run's input takes, with the views that it is made from; at most."""
+    group = grouped(prepared.inputs, affordable(views, len(prepared.inputs) * network.draws))[0]
+    looks = len(prepared.inputs) * len(group)
+    # uint8 of all of them, and float32 of those that fit into one run
+    return prepared.inputs.nbytes // len(prepared.inputs) * (looks + 4 * min(network.batch, looks))
+
+
 class Course:
     """An image's way through a network: begun in one thread, run in another, ended in a third, in this order.
 
@@ -111,6 +120,8 @@ class Course:
         self._steps = self._all_views()
         self._turn: _Turn | None = next(self._steps)
         self._said: Sequence[Array] = ()
+        self._unheard = False
+        """Whether the last that the network said is still to be made sense of."""
 
     def run(self, ticket: Ticket) -> None:
         """All that needs the network.
@@ -121,9 +132,10 @@ class Course:
         while self._turn is not None:
             ticket.check()
             self._said = self.network.run(self._turn.inputs, ticket, self._turn.draw)
-            if self._turn.last:
-                return
-            self._turn = self._next()
+            # what the network has seen is let go of: several images may wait for their end
+            self._unheard, self._turn = self._turn.last, None
+            if not self._unheard:
+                self._turn = self._next()
 
     def end(self) -> tuple[Pooled, FloatArray | None]:
         """What the samples say together, on the network's grid, and the novelty of the first view's inputs.
@@ -133,8 +145,8 @@ class Course:
         Raises:
             InferenceError: the network gave what its card does not say.
         """
-        if self._turn is not None:
-            self._turn = self._next()
+        if self._unheard:
+            self._next()
         told = np.concatenate(self._strange)[: len(self.prepared.inputs)] if self._strange else None
         return self._pool.result(), told
 
@@ -163,13 +175,18 @@ class Course:
 
     def _through(self, views: tuple[View, ...], *, last: bool) -> Generator[_Turn, Sequence[Array], None]:
         """Looks through some views together; `last`: no others follow."""
-        spec, batch = self.prepared.spec, self.network.batch
-        pixels = joined([view.apply(self.prepared.inputs) for view in views])
-        starts, parts = range(0, len(pixels), batch), []
-        for start in starts:
-            inputs = to_nchw(pixels[start : start + batch], spec)
-            outputs = yield _Turn(inputs, next(self._numbers), last and start == starts[-1])
+        spec, parts = self.prepared.spec, []
+        # nothing is kept here of what has had its turn, nor of all views once the last of them has it
+        left = _cut(joined([view.apply(self.prepared.inputs) for view in views]), self.network.batch)
+        while left:
+            outputs = yield _Turn(to_nchw(left.popleft(), spec), next(self._numbers), last and not left)
             parts.append(probability(outputs[0], self._card.output, self._card.name))
             self._strange.extend(outputs[1:])
+            del outputs
         for view, maps in zip(views, np.split(joined(parts), len(views)), strict=True):
             self._pool.add(view.inverse(maps))
+
+
+def _cut(pixels: UInt8Array, batch: int) -> deque[UInt8Array]:
+    """Pieces of at most `batch` along the first axis, in order, without a copy."""
+    return deque(pixels[start : start + batch] for start in range(0, len(pixels), batch))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from omniview.errors import InferenceError
 from omniview.inference.card import SpecialistCard, read_card
 from omniview.inference.tensors import prepare, to_nchw
 from omniview.inference.worker import Ticket
-from omniview.specialists.course import Course
+from omniview.specialists.course import Course, bytes_ahead
 from omniview.specialists.views import pooled
 from tests.networks import write_specialist
 
@@ -41,9 +43,12 @@ class _Slope:
     variant: None = None
     ran: list[tuple[str, int, int]] = field(default_factory=list)
     """Thread, number of inputs and draw of each run."""
+    given: list[weakref.ref[FloatArray]] = field(default_factory=list)
+    """What each run was given, as long as somebody holds it."""
 
     def run(self, inputs: FloatArray, ticket: Ticket, draw: int = 0) -> Sequence[Array]:
         ticket.check()
+        self.given.append(weakref.ref(inputs))
         self.ran.append((threading.current_thread().name, len(inputs), draw))
         across = np.linspace(-1, 1, inputs.shape[3], dtype=np.float32)
         logits = self.gain * inputs.mean(axis=1, keepdims=True) + across + np.float32(draw % self.draws)
@@ -134,3 +139,34 @@ def test_numbers_that_are_none_are_told_at_the_end(tmp_path: Path) -> None:
     course.run(Ticket())
     with pytest.raises(InferenceError, match="not finite"):
         course.end()
+
+
+@pytest.mark.parametrize("geometry", [SQUARE, TILES])
+def test_what_waits_for_its_end_holds_no_input_any_more(tmp_path: Path, geometry: dict[str, Any]) -> None:
+    """Neither of the last run nor of one before, since several images may wait."""
+    network, card = _Slope(), _card(tmp_path, geometry)
+    course = Course(prepare(_pixels(), card.input), network, VIEWS, None, card)
+    course.run(Ticket())
+    assert len(network.given) > 1
+    assert [given() for given in network.given] == [None] * len(network.given)
+    assert course.end()[0].samples == len(VIEWS)
+
+
+@pytest.mark.parametrize("batch", [2, 8])
+def test_what_waits_for_its_turn_is_no_larger_than_it_is_thought_to_be(tmp_path: Path, batch: int) -> None:
+    """With one run for all views, the views themselves are let go of; otherwise they are counted."""
+    network, card = _Slope(batch), _card(tmp_path, {"geometry": "stretch", "size": [256, 256]})
+    prepared = prepare(_pixels(), card.input)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        course = Course(prepared, network, VIEWS, None, card)
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    one = prepared.inputs.nbytes
+    expected = 4 * len(VIEWS) * one if batch == 8 else (4 * batch + len(VIEWS)) * one
+    assert expected <= held < expected + one // 2
+    assert expected <= bytes_ahead(prepared, network, VIEWS)
+    course.run(Ticket())
+    assert course.end()[0].samples == len(VIEWS)

@@ -19,6 +19,7 @@ from omniview.inference.cpu import dot_products
 from omniview.inference.pair_card import identity
 from omniview.inference.worker import InferenceThread
 from omniview.specialists import carded
+from omniview.specialists.course import Course, bytes_ahead
 from omniview.specialists.onnx_specialist import OnnxSpecialist, batch_on_cpu
 from omniview.training.eight_bits import to_int8
 from tests.networks import write_card, write_convolutions, write_endless, write_specialist
@@ -102,6 +103,29 @@ async def test_it_does_not_matter_where_the_first_input_is_made(
     assert first.provenance == ahead.provenance == late.provenance
     for other in (ahead, late):
         np.testing.assert_array_equal(other.probability, first.probability)
+
+
+async def test_a_first_input_is_made_ahead_where_the_network_is_known_and_the_input_small(
+    tmp_path: Path, thread: InferenceThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before the network is loaded, not where views have a time, not where it is large."""
+    path = write_specialist(tmp_path, views={"names": ["identity", "hflip", "vflip", "rot180"]})
+    timed = _specialist(path, thread, view_seconds=1e9)
+    specialist = _specialist(path, thread)
+    image = _half_bright()
+    assert specialist._prepared(image)[1] is None
+    for one in (specialist, timed):
+        await one.segment(image, POLYP)
+    assert timed._prepared(image)[1] is None
+    prepared, course = specialist._prepared(image)
+    assert isinstance(course, Course)
+    assert course.prepared is prepared
+    needed = bytes_ahead(prepared, course.network, course._views)
+    assert needed == 4 * prepared.inputs.nbytes * 5
+    monkeypatch.setattr(carded, "_AHEAD", needed)
+    assert specialist._prepared(image)[1] is not None
+    monkeypatch.setattr(carded, "_AHEAD", needed - 1)
+    assert specialist._prepared(image)[1] is None
 
 
 async def test_the_cards_threshold_becomes_one_half(tmp_path: Path, thread: InferenceThread) -> None:
