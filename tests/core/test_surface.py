@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 
 from omniview.core import surface
 from omniview.core.image import Array, BoolArray
-from omniview.core.surface import SurfaceDistances, border, surface_distances
+from omniview.core.surface import Distances, SurfaceDistances, border, surface_distances
 
 SHAPES = st.tuples(st.integers(1, 14), st.integers(1, 14))
 SPACINGS = st.sampled_from([(1.0, 1.0), (0.1, 0.1), (0.5, 2.0), (1.3, 0.7)])
@@ -176,3 +176,16 @@ def test_distances_to_nothing_are_refused() -> None:
         surface_distances(one, one[:2])
     with pytest.raises(ValueError, match="shape"):
         surface_distances(one[None], one[None])
+
+
+@given(
+    both=st.tuples(*[arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1e4)) for _ in range(2)]),
+    percentile=st.sampled_from([0.0, 5.0, 50.0, 95.0, 99.0, 100.0]),
+)
+def test_percentiles_are_those_of_numpy_to_the_last_bit(
+    both: tuple[Distances, Distances], percentile: float
+) -> None:
+    """Of each direction, of which the larger counts, and of both in one list."""
+    found = SurfaceDistances(*both)
+    assert found.hausdorff(percentile) == max(np.percentile(one, percentile) for one in both)
+    assert found.pooled(percentile) == np.percentile(np.concatenate(both), percentile)
