@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from omniview.analyse import analyse
 from omniview.batch.one import Models, Question, prepare, said_in_words
+from omniview.batch.threads import computing, undisturbed
+from omniview.core.aside import sharing
 from omniview.core.quality import threshold_for_share
 from omniview.errors import OmniViewError
 from omniview.io.pair_types import Pair
@@ -50,7 +52,12 @@ async def threshold(
         judged = None if specialist is None else specialist.quality
         qualities.append(None if judged is None else judged.value)
 
-    async with asyncio.TaskGroup() as group:
-        for pair in pairs:
-            group.create_task(judge(pair))
+    threads = computing(_AT_ONCE)
+    try:
+        with undisturbed(), sharing(threads):
+            async with asyncio.TaskGroup() as group:
+                for pair in pairs:
+                    group.create_task(judge(pair))
+    finally:
+        await asyncio.to_thread(threads.shutdown)
     return threshold_for_share(qualities, share)

@@ -194,13 +194,10 @@ def main() -> None:
     outbox = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
-    import cv2
-
     from omniview import log
     from omniview.batch.station import submit
     from omniview.settings import home
 
-    cv2.setNumThreads(1)  # the workers share the cores
     log.start(home())
     sending = threading.Lock()
     _put(outbox, sending, _READY, None)

@@ -8,15 +8,15 @@ only one of the places for that: a slow cloud fills its own places and holds not
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from time import perf_counter
 
 from omniview.analyse import analyse
 from omniview.batch.one import Models, Ready, prepare, said_in_words
+from omniview.batch.threads import computing, undisturbed
 from omniview.batch.work import Done, Make, Order, Work, done_with, done_without
 from omniview.core.aside import aside, sharing
 from omniview.core.case import Case, Truth
@@ -33,12 +33,10 @@ LOCAL_PLACES = 6
 """Cases that are read, inferred or scored at once: enough to keep the network busy, and a bound on memory."""
 CLOUD_PLACES = 4
 """Questions to an omnimodel at once."""
-_SWITCH_S = 0.001
-"""How long a thread may keep the interpreter while another waits; Python's own 5 ms cost the network 5 %."""
 
 
 class Station:
-    """Works at cases; use it from one event loop.
+    """Works at cases; use it from one event loop. Until it is closed, the process is `undisturbed`.
 
     Args:
         models: what looks at the images; closed with the station.
@@ -52,12 +50,9 @@ class Station:
         self._asking = asyncio.Semaphore(cloud)
         # apart, because files may be far away: computing never queues behind a network share
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="read")
-        # no more than there are cores beside the network's: they would take turns, and its own, too
-        cores = max(1, min(LOCAL_PLACES, (os.cpu_count() or 2) - 1))
-        self._threads = ThreadPoolExecutor(cores, thread_name_prefix="compute")
-        # between two runs of the network its thread waits for whoever scores to let go of the interpreter
-        self._switch_s = sys.getswitchinterval()
-        sys.setswitchinterval(min(self._switch_s, _SWITCH_S))
+        self._threads = computing(LOCAL_PLACES)
+        self._undisturbed = ExitStack()
+        self._undisturbed.enter_context(undisturbed())
 
     async def do(self, work: Work) -> Done:
         """The case's rows; whatever goes wrong with it is in them, and nothing is raised but cancellation."""
@@ -75,7 +70,7 @@ class Station:
         """End the threads and close the models; nothing may be at work any more."""
         for threads in (self._readers, self._threads):
             await asyncio.to_thread(threads.shutdown)
-        sys.setswitchinterval(self._switch_s)
+        self._undisturbed.close()
         await self._models.close()
 
     async def _done(self, pair: Pair, order: Order) -> Done:

@@ -6,9 +6,10 @@ the engine reads and scores on the cores that the network leaves idle.
 
 The bar of throughput is 0.9 of `session.run` alone, in two settings: the network as it ships (eight views,
 in eight bits where the processor is made for them), and one view in 32 bits, which is harder, since all else
-weighs more beside it. A third is printed and decides nothing: one view in eight bits. There the network is
-done with an image sooner than a second core is with reading, scoring and drawing it, so that what the line
-shows is how fast those are: the limit of the engine, not what it costs a network.
+weighs more beside it. A third is printed and decides nothing: one view in eight bits, where 0.9 is not met on
+two cores. There the network is done with an image sooner than a second core is with reading, scoring and
+drawing it, so that what the line shows is how fast those are: the limit of the engine, not what it costs a
+network.
 """
 
 from __future__ import annotations
@@ -55,9 +56,10 @@ ROUNDS = 3
 
 
 def throughput(folder: Path) -> bool:
-    """Images a second of a whole offline run against those of `session.run` alone on ready tensors.
+    """Images a second of an offline run against those of `session.run` alone on ready tensors.
 
-    Both run the same file of weights on the same views.
+    Both run the same file of weights on the same views. The run reads, infers, scores and writes every case;
+    loading the network before the first of them and publishing after the last are left out.
     """
     images = _phantoms(folder / "set")
     card = next(
@@ -68,7 +70,9 @@ def throughput(folder: Path) -> bool:
     shipped = Settings()
     deciding: list[tuple[Precision, int]] = [(shipped.precision, shipped.views), ("fp32", 1)]
     worst = min([_ratio(folder, card, images, *how, f"bar {RATIO}") for how in deciding])
-    _ratio(folder, card, images, "int8", 1, "the limit of the engine, no bar")
+    limit = _ratio(folder, card, images, "int8", 1, "no bar")
+    missed = f"misses {RATIO}: to score a case takes longer than this network"
+    typer.echo(f"throughput, int8, views 1: {missed if limit < RATIO else f'meets {RATIO}'}")
     return worst >= RATIO
 
 
@@ -232,7 +236,6 @@ _MEASURES: Mapping[str, Callable[[Path], bool]] = {
 
 def main(which: Annotated[list[str] | None, typer.Argument(help=", ".join(_MEASURES))] = None) -> None:
     """Run what is named, or all of it."""
-    cv2.setNumThreads(1)
     good = True
     for name in which or _MEASURES:
         with tempfile.TemporaryDirectory() as folder:
