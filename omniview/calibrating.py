@@ -2,7 +2,8 @@
 
 Cases go through the ordinary engine: what leaves this machine leaves through the airlock, what it costs is
 within the budget, and a cloud's answers are kept in the cache, so that a run that was stopped is paid for
-once. The result is one small file, which fusion finds by the models' hashes.
+once. Cases are taken for independent ones: nobody says here which of them are of one patient. The result is
+one small file, which fusion finds by the models' hashes.
 """
 
 from __future__ import annotations

@@ -32,8 +32,9 @@ def calibrate(
 ) -> None:
     """Fit fusion on your own labelled cases, with your own omnimodel.
 
-    Use cases that the specialist was not trained on. Every case is asked about; answers of a cloud are kept,
-    so that the same command goes on where it was stopped without paying twice.
+    Use cases that the specialist was not trained on, some of them hard, best one of each patient or video:
+    each counts for itself. Every case is asked about; answers of a cloud are kept, so that the same command
+    goes on where it was stopped without paying twice.
     """
     from omniview.calibrating import calibrate as fit
 
