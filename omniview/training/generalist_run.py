@@ -87,7 +87,7 @@ def train_generalist(
     card: dict[str, Any] = {
         "schema": 1,
         "name": "generalist-lite0",
-        "version": "2",
+        "version": "3",
         "kind": "generalist",
         "encoder": files.encoder.name,
         "encoder_sha256": sha256(files.encoder),
