@@ -83,9 +83,8 @@ class InferenceThread:
             give = partial(_hand_over, future, answer)
             try:
                 self._messenger.submit(loop.call_soon_threadsafe, give)
-            except (
-                RuntimeError
-            ):  # no thread can be had, or the main one has ended; somebody may wait all the same
+            except RuntimeError:
+                # no thread can be had, or the main one has ended; somebody may wait all the same
                 with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                     loop.call_soon_threadsafe(give)
 

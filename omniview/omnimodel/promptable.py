@@ -274,8 +274,9 @@ class BuiltinGeneralist:
     ) -> Iterable[tuple[View, Mapping[str, Array]]]:
         """What the encoder makes of each view; kept, if it may be asked for again, by picture and view."""
         (name,) = networks.encoder.inputs
-        kept = self._seen.get(picture, {})
+        kept: dict[str, Mapping[str, Array]] = {}
         if again:
+            kept = self._seen.get(picture, kept)
             _keep(self._seen, picture, kept, _KEPT)
         for view in views:
             if view.name not in kept:

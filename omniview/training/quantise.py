@@ -35,7 +35,7 @@ from omniview.inference.tensors import prepare, to_nchw
 from omniview.inference.weights import verified
 from omniview.inference.worker import InferenceThread
 from omniview.specialists.onnx_specialist import OnnxSpecialist
-from omniview.training.calibrate import dice, field_of_view
+from omniview.training.calibrate import counted, dice
 from omniview.training.dataset import Example, load, read_image, read_rows
 from omniview.training.eight_bits import to_int8
 from omniview.training.export import sha256, write_card
@@ -178,8 +178,7 @@ async def _score(specialist: OnnxSpecialist, case: Example) -> tuple[float, floa
     task = TASKS[specialist.card.task]
     prediction = await specialist.segment(Image(case.image, modality=task.modality), task)
     mask, truth = prediction.mask[0], case.mask > 127
-    if specialist.card.task == "vessel":
-        inside = field_of_view(case.image)
+    if (inside := counted(case, task.name)) is not None:
         mask, truth = mask & inside, truth & inside
     return dice(mask, truth), 1.0 if prediction.novelty is None else prediction.novelty
 

@@ -27,7 +27,7 @@ from omniview.errors import OmniViewError
 from omniview.inference.card import SpecialistCard, find_cards
 from omniview.inference.worker import InferenceThread
 from omniview.specialists.onnx_specialist import OnnxSpecialist
-from omniview.training.calibrate import dice, field_of_view
+from omniview.training.calibrate import counted, dice
 from omniview.training.dataset import Example, load
 from omniview.training.run import folders_of
 
@@ -128,8 +128,7 @@ async def measure(card: SpecialistCard, examples: Sequence[Example], threads: in
             outcomes.append(Outcome(example.name, example.empty, 0.0, 0.0, None, failed=True))
             continue
         mask = prediction.mask[0]
-        if card.task == "vessel":
-            inside = field_of_view(example.image)
+        if (inside := counted(example, card.task)) is not None:
             mask, truth = mask & inside, truth & inside
         quality = prediction.quality
         predicted = None if quality is None else (quality.value, quality.low, quality.high)
