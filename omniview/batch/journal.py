@@ -125,6 +125,11 @@ class Journal:
         """The cases that are to be scored, in order."""
         return [Input(*row) for row in self._all("SELECT name, stamp FROM input ORDER BY place")]
 
+    def stamp(self, name: str) -> str:
+        """That of the case of this name."""
+        ((found,),) = self._all("SELECT stamp FROM input WHERE name = ?", name)
+        return str(found)
+
     def finished(self) -> frozenset[str]:
         """Names of the cases that are written."""
         return frozenset(name for (name,) in self._all("SELECT name FROM done"))
@@ -195,14 +200,14 @@ class Journal:
         for name, seconds in self.rows(query):
             yield name, json.loads(seconds)
 
-    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+    def rows(self, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
         """The rows of `query`, one by one; nothing may be written between the first and the last."""
         with self._said_in_words():
-            yield from self._file.execute(query)
+            yield from self._file.execute(query, values)
 
-    def _all(self, query: str) -> list[tuple[Any, ...]]:
+    def _all(self, query: str, *values: str) -> list[tuple[Any, ...]]:
         with self._lock:
-            return list(self.rows(query))
+            return list(self.rows(query, *values))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -112,7 +112,6 @@ class Run:
         self._tally = Tally(len(pairs), Totals())
         self._may_start = asyncio.Event()
         self._may_start.set()
-        self._stamps: Mapping[str, str] = {}
         self._feeders: list[asyncio.Task[None]] = []
         self._writing: set[asyncio.Task[None]] = set()
         self._cancelled = False
@@ -164,7 +163,6 @@ class Run:
         if not self._may_start.is_set():
             self._tally.rest()
         finished = await self._in_order(journal.finished)
-        self._stamps = {one.name: one.stamp for one in await self._in_order(journal.inputs)}
         self._notify(self._tally.progress())
         todo = (pair for pair in self._pairs if pair.name not in finished)
         try:
@@ -205,20 +203,20 @@ class Run:
                 return
             done = await self._workers.do(Work(pair, self._order, self._make))
             if not done.ran or any(row.status == UNREADABLE for row in done.record.rows):
-                await self._see_the_folder(pair)
+                await self._see_the_folder(journal, pair)
             # a case that is done is written, even if the run is cancelled meanwhile
             writing = asyncio.create_task(self._write(journal, done), name="write")
             self._writing.add(writing)
             writing.add_done_callback(self._writing.discard)
             await asyncio.shield(writing)
 
-    async def _see_the_folder(self, pair: Pair) -> None:
+    async def _see_the_folder(self, journal: Journal, pair: Pair) -> None:
         """Let no case be written off because the folder of its files has gone away.
 
         Raises:
             UnreadableFile: it has.
         """
-        before = self._stamps[pair.name]
+        before = await self._in_order(lambda: journal.stamp(pair.name))
         lost = await asyncio.to_thread(lost_folder, pair, before, self._pairs)
         if lost is not None:
             raise UnreadableFile(

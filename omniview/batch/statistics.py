@@ -36,7 +36,7 @@ LEVEL = 0.95
 REPLICATES = 2000
 """Bootstrap samples behind each interval."""
 SEED = 20261122
-_CELLS = 2**20  # draws at a time: bounds the memory of a large folder
+_CELLS = 2**18  # draws at a time: bounds the memory of a large folder
 
 
 @dataclass(frozen=True, slots=True)

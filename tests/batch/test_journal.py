@@ -38,6 +38,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         assert journal.begun
         assert journal.about()["deciding"] == {"x": 1}
         assert journal.inputs() == INPUTS
+        assert journal.stamp("a") == "2"
         assert journal.finished() == {"a", "b"}
         records = journal.records()
         assert len(records) == 2
