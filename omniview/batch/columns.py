@@ -76,8 +76,9 @@ _ROWS = (
     Column(
         "status",
         "text",
-        f"{OK}: scored. {FAILED}: no usable mask. {NOT_ASKED}: left out on purpose. {NO_TRUTH}: nothing to "
-        f"compare with. {UNREADABLE}: image or truth cannot be used, or the case ended in a defect.",
+        f"{OK}: scored. {FAILED}: no usable mask, or the case ended in a defect. {NOT_ASKED}: left out on "
+        f"purpose. {NO_TRUTH}: nothing to compare with; without area_px there is no mask either. "
+        f"{UNREADABLE}: image or truth cannot be used.",
     ),
     Column("task", "text", "What was looked for."),
     *_metrics(),

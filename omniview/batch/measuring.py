@@ -14,10 +14,12 @@ from omniview.core.case import Case, Scores, Truth
 from omniview.core.fusion import Fusion
 from omniview.core.image import BoolArray
 from omniview.core.metrics import METRICS, is_true_negative, score
-from omniview.core.prediction import Prediction, Quality
+from omniview.core.prediction import ROLES, Prediction, Quality
 from omniview.errors import OmniViewError
 
 __all__ = ["observer_rows", "rows_of", "rows_without_case"]
+
+_NONE_FOUND = "No ground truth was found."
 
 
 def rows_without_case(
@@ -64,11 +66,14 @@ def rows_of(
         answer, about = _answer(case, model)
         if answer is None:
             status, reason = _why_none(case, model)
+            if status == FAILED and not truths:  # there is nothing that it could have missed
+                status, reason = NO_TRUTH, f"{_NONE_FOUND} {reason}"
             rows += [
                 Row(image, model, status, reader, {**about, "reason": reason}) for reader in truths or ("",)
             ]
         elif not truths:
-            rows.append(Row(image, model, NO_TRUTH, values={**about, "reason": "No ground truth was found."}))
+            about |= {"area_px": int(np.count_nonzero(answer.mask)), "reason": _NONE_FOUND}
+            rows.append(Row(image, model, NO_TRUTH, values=about))
         else:
             for reader, truth in truths.items():
                 key = (answer.probability.ctypes.data, reader)
@@ -159,5 +164,6 @@ def _quality(quality: Quality | None) -> dict[str, float]:
 def _why_none(case: Case, model: str) -> tuple[str, str]:
     """Status and reason of a model without a mask."""
     causes = [f for f in case.failures if model in (f.role, FUSED)]
+    causes.sort(key=lambda failure: ROLES.index(failure.role))  # they stand there as they came, by chance
     left_out = bool(causes) and all(f.left_out for f in causes)
     return NOT_ASKED if left_out else FAILED, " ".join(f"{f.model}: {f.reason}" for f in causes)

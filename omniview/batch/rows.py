@@ -30,7 +30,8 @@ __all__ = [
 
 OK, FAILED, NOT_ASKED, NO_TRUTH, UNREADABLE = "ok", "failed", "not asked", "no truth", "unreadable"
 """A row's status: scored; no usable mask; an omnimodel left out on purpose (budget, rule); nothing to compare
-with; image or truth cannot be used. A case whose work died, by a defect or with its process, has failed."""
+with, be there a mask or not; image or truth cannot be used. A case whose work died, by a defect or with its
+process, has failed if there is a truth."""
 
 OBSERVER = "observer "
 """Begins the model's name in a row that scores one reader's truth against another's."""
@@ -89,6 +90,11 @@ class Row:
         values = {k: nine_digits(v) if isinstance(v, float) else v for k, v in self.values.items()}
         object.__setattr__(self, "values", values)
 
+    @property
+    def has_mask(self) -> bool:
+        """Whether there is a mask, and a truth that it could be compared with unless there is none at all."""
+        return self.status == OK or (self.status == NO_TRUTH and self.values.get("area_px") is not None)
+
     def as_dict(self) -> dict[str, Any]:
         """Column name to value; None or missing is blank."""
         own = {"image": self.image, "model": self.model, "truth": self.truth, "status": self.status}
@@ -121,7 +127,7 @@ class Record:
     @property
     def failed(self) -> bool:
         """Whether there is no fused mask, or none that could be compared with any truth."""
-        return not any(row.model == FUSED and row.status in (OK, NO_TRUTH) for row in self.rows)
+        return not any(row.model == FUSED and row.has_mask for row in self.rows)
 
     @property
     def cost(self) -> tuple[float | None, str | None]:

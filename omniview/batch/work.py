@@ -14,7 +14,7 @@ from omniview.analyse import FUSED
 from omniview.batch.measuring import observer_rows, rows_of, rows_without_case
 from omniview.batch.one import Models, Question
 from omniview.batch.results import mask_files
-from omniview.batch.rows import FAILED, UNREADABLE, Bins, Record, Row, nine_digits
+from omniview.batch.rows import FAILED, NO_TRUTH, UNREADABLE, Bins, Record, Row, nine_digits
 from omniview.core.case import Case, Truth
 from omniview.core.image import FloatArray
 from omniview.core.metrics import METRICS
@@ -95,7 +95,8 @@ def done_without(pair: Pair, order: Order, error: OmniViewError, *, died: bool =
     """
     if died:
         readers = [truth.reader for truth in pair.truths] or [""]
-        rows = rows_without_case(pair.name, order.models, error, FAILED, readers)
+        status = FAILED if pair.truths else NO_TRUTH
+        rows = rows_without_case(pair.name, order.models, error, status, readers)
     else:
         rows = rows_without_case(pair.name, order.models, error)
     return Done(Record(pair.name, shown(pair.image), _truth_paths(pair), rows))
@@ -163,7 +164,9 @@ def _bins(case: Case, truth: Truth) -> dict[str, Bins]:
     def counted(probability: FloatArray) -> Bins:
         return tuple((n, nine_digits(p), y) for n, p, y in reliability_bins(probability, truth.mask))
 
-    bins: dict[str, Bins] = {p.role: counted(p.probability) for p in case.predictions}
+    # answers stand in the case as they came, by chance; files must not
+    answers = sorted(case.predictions, key=lambda p: ROLES.index(p.role))
+    bins: dict[str, Bins] = {p.role: counted(p.probability) for p in answers}
     if case.fusion is not None:
         own = [p.role for p in case.predictions]
         # fused out of one answer, the map is that answer's own
