@@ -15,15 +15,14 @@ from typing import Literal, TypeAlias
 from omniview.errors import UnreadableFile
 from omniview.io.decoding import decoding
 
-__all__ = ["KNOWN", "SUFFIXES", "Kind", "is_image_name", "kind_of", "stem_of"]
+__all__ = ["KNOWN", "SUFFIXES", "Kind", "is_image_name", "kind_of", "stem_of", "unopened"]
 
 Kind: TypeAlias = Literal["raster", "tiff", "dicom", "volume"]
 
 _BY_SUFFIX: Mapping[str, Kind] = MappingProxyType(
     {
-        **dict.fromkeys(
-            (".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".pnm"), "raster"
-        ),
+        **dict.fromkeys((".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".webp", ".gif"), "raster"),
+        **dict.fromkeys((".pbm", ".pgm", ".ppm", ".pnm"), "raster"),
         **dict.fromkeys((".tif", ".tiff"), "tiff"),
         **dict.fromkeys((".dcm", ".dicom", ".ima"), "dicom"),
         **dict.fromkeys((".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr"), "volume"),
@@ -53,6 +52,48 @@ _BY_MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"\x08\0\x08\0", "dicom"),
     (b"\x08\0\x16\0", "dicom"),
 )
+_UNOPENED = frozenset(
+    f".{ending}"
+    for ending in [
+        "heic",
+        "heif",
+        "avif",
+        "jxl",
+        "jp2",
+        "j2k",
+        "jpx",
+        "psd",
+        "xcf",
+        "svg",
+        "dng",
+        "cr2",
+        "nef",
+        "arw",
+        "exr",
+        "tga",
+        "pcx",
+        "svs",
+        "ndpi",
+        "mrxs",
+        "scn",
+        "czi",
+        "lif",
+        "vsi",
+        "mp4",
+        "avi",
+        "mov",
+        "mkv",
+        "wmv",
+        "webm",
+        "mpg",
+        "mpeg",
+        "npy",
+        "npz",
+        "mat",
+        "mgz",
+    ]
+)
+"""Endings of pictures, clips and arrays that cannot be opened, and that a person may take for cases."""
 _ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 _NIFTI_SIZES = tuple(size.to_bytes(4, order) for size in (348, 540) for order in _ORDERS)
 _BMP_HEADERS = (b"\x0c", b"\x28", b"\x34", b"\x38", b"\x40", b"\x6c", b"\x7c")  # sizes of the known headers
@@ -92,6 +133,16 @@ def stem_of(name: str) -> str:
 def is_image_name(name: str) -> bool:
     """Whether a file of this name is one that can be opened, as far as its suffix tells."""
     return name[len(stem_of(name)) :].lower() in SUFFIXES
+
+
+def unopened(name: str) -> str | None:
+    """Why a file that looks like an image by its name cannot be opened; None if it does not, or can."""
+    lower = name.lower()
+    if lower.endswith(".gz") and not lower.endswith(".nii.gz") and is_image_name(name[:-3]):
+        return "it is compressed (gzip): unpack it first"
+    if name[len(stem_of(name)) :].lower() in _UNOPENED:
+        return "its format is none that can be opened"
+    return None
 
 
 def _unzipped(path: Path) -> bytes:

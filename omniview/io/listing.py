@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from omniview.errors import UnreadableFile
-from omniview.io.kinds import is_image_name
+from omniview.io.kinds import is_image_name, unopened
+from omniview.io.pair_types import Unpaired
 from omniview.io.remote import entries, is_remote
 
 __all__ = ["File", "folders", "folders_if_any", "listed"]
+
+_OF_SYSTEMS = frozenset(("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information"))
+"""Folders that archives, disk stations and systems add, with copies and thumbnails, in lower case."""
 
 
 class File(NamedTuple):
@@ -42,53 +46,95 @@ def listed(
     below: str = "",
     *,
     deep: bool = False,
-    prefix: str = "",
+    holding: str = "",
     without: str = "",
     suffixless: bool = False,
+    left: list[Unpaired] | None = None,
 ) -> Iterator[File]:
-    """The images in `folder`, by suffix, without hidden ones; links to folders are not followed.
+    """The images in `folder`, by suffix, without hidden ones and what systems keep for themselves.
+
+    Links to folders are followed last, and only to where nothing has been or will be listed otherwise.
 
     Args:
         folder: where to look.
         below: where that is, seen from the root.
         deep: look into folders as well.
-        prefix: lower-case start of the names that matter.
+        holding: lower-case part of the names that matter.
         without: a folder not to look into.
         suffixless: also files whose name has no suffix at all, as DICOM studies have them.
+        left: takes pictures and clips that cannot be opened, and folders that cannot be listed.
     """
+    wanted = _Wanted(deep, holding, without, suffixless, [] if left is None else left)
     if is_remote(folder):
-        yield from _listed_elsewhere(folder, below, deep, prefix, without, suffixless)
+        yield from _listed_elsewhere(folder, below, wanted)
         return
+    links: list[tuple[str, str]] = []
+    yield from _listed_here(folder, below, wanted, links)
+    links.sort()
+    seen = [os.path.realpath(folder)] if links else []
+    for link, there in links:
+        real = os.path.realpath(link)
+        if real != without and not any(_within(real, one) or _within(one, real) for one in seen):
+            seen.append(real)
+            yield from _listed_here(link, there, wanted, links)
+
+
+class _Wanted(NamedTuple):
+    """What `listed` is asked for."""
+
+    deep: bool
+    holding: str
+    without: str
+    suffixless: bool
+    left: list[Unpaired]
+
+    def name(self, folder: str, name: str) -> bool:
+        """Whether a file of that name can be opened; what looks as if it should be is put into `left`."""
+        if self.holding not in name.lower():
+            return False
+        if is_image_name(name) or (self.suffixless and "." not in name):
+            return True
+        if (reason := unopened(name)) is not None:
+            self.left.append(Unpaired(Path(folder, name), reason))
+        return False
+
+
+def _listed_here(folder: str, below: str, wanted: _Wanted, links: list[tuple[str, str]]) -> Iterator[File]:
+    """As `listed`; links to folders are put into `links`, each with where it is seen from the root."""
     try:
         with os.scandir(folder) as there:
             found = [entry for entry in there if entry.name[0] != "."]
-    except OSError:  # a folder that vanished, or may not be listed, holds nothing that can be opened
+    except OSError as error:  # a folder that vanished, or may not be listed, holds nothing that can be opened
+        if below:
+            wanted.left.append(Unpaired(Path(folder), f"this folder cannot be listed ({error.strerror})"))
         return
     for entry in found:
         name = entry.name
-        if deep and entry.is_dir(follow_symlinks=False):
-            if not without or os.path.realpath(entry.path) != without:
-                yield from listed(
-                    entry.path, f"{below}{name}/", deep=True, without=without, suffixless=suffixless
-                )
-        elif name.lower().startswith(prefix) and (
-            is_image_name(name) or (suffixless and "." not in name and entry.is_file())
-        ):
+        if wanted.deep and entry.is_dir():
+            if name.lower() in _OF_SYSTEMS:
+                continue
+            if entry.is_symlink():
+                links.append((entry.path, f"{below}{name}/"))
+            elif not wanted.without or os.path.realpath(entry.path) != wanted.without:
+                yield from _listed_here(entry.path, f"{below}{name}/", wanted, links)
+        elif wanted.name(folder, name) and ("." in name or entry.is_file()):
             yield File(folder, name, below)
 
 
-def _listed_elsewhere(
-    folder: str, below: str, deep: bool, prefix: str, without: str, suffixless: bool
-) -> Iterator[File]:
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _listed_elsewhere(folder: str, below: str, wanted: _Wanted) -> Iterator[File]:
     """As `listed`, through fsspec; `without` is compared as it is written."""
     for name, is_folder in entries(folder):
         if not name or name[0] == ".":
             continue
         inner = f"{folder.rstrip('/')}/{name}"
         if is_folder:
-            if deep and inner != without:
-                yield from _listed_elsewhere(inner, f"{below}{name}/", deep, "", without, suffixless)
-        elif name.lower().startswith(prefix) and (is_image_name(name) or (suffixless and "." not in name)):
+            if wanted.deep and inner != wanted.without and name.lower() not in _OF_SYSTEMS:
+                yield from _listed_elsewhere(inner, f"{below}{name}/", wanted)
+        elif wanted.name(folder, name):
             yield File(folder, name, below)
 
 

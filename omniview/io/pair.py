@@ -1,21 +1,24 @@
 """Which mask belongs to which image, by their names.
 
-Three layouts are known, nested to any depth:
+Four layouts are known, nested to any depth:
 - mirrored: `images/a/x.jpg` with `masks/a/x.png` (or others of the usual folder names), also in each of
   several folders, `training/images` beside `training/1st_manual`;
 - flat: `x.jpg` beside `x_mask.png` (or another of the usual suffixes);
+- an image a folder: `ID/images/ID.png` with a mask for each object in `ID/masks` (see `pair_match`);
 - listed: annotations in COCO's format, or a list of files (see `coco`, `pair_list`).
 Stems are also compared without the suffixes that data sets add to them, so that
 `images/21_training.tif` finds `1st_manual/21_manual1.gif`. Upper and lower case do not matter. Several
-readers' masks of one image are kept apart, several masks of one reader are one truth.
+readers' masks of one image are kept apart, several masks of one reader are one truth. What could be the mask
+of two images is given to neither, and a field of view is no truth.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from omniview.errors import InputError, UnreadableFile
 from omniview.io.coco import pair_coco
@@ -25,47 +28,58 @@ from omniview.io.pair_frames import with_frames
 from omniview.io.pair_list import is_list, pair_list
 from omniview.io.pair_match import Grouped, paired
 from omniview.io.pair_names import (
-    IMAGE_FOLDERS,
     LOOSE,
-    MASK_FOLDERS,
     image_key,
-    is_further,
     is_image_folder,
-    is_mask_name,
-    is_superpixels,
-    mask_key,
-    mask_name,
     natural,
-    preference,
+    part_of_isic,
     rank_of_folder,
-    reader_of_folder,
-    set_of,
+    twin_of,
 )
+from omniview.io.pair_sort import images_alone, masks_alone, sorted_out
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
 from omniview.io.remote import fetched, is_remote, shown_name
 
-__all__ = ["Pair", "Pairing", "TruthFiles", "Unpaired", "find_truth", "pair_anything", "pair_folder"]
+__all__ = [
+    "Pair",
+    "Pairing",
+    "TruthFiles",
+    "Unpaired",
+    "find_truth",
+    "find_truths",
+    "pair_anything",
+    "pair_folder",
+]
+
+_HIGHEST = 4
+"""How many folders above one of images may be the one that is named so."""
 
 
 def find_truth(image: Path) -> Path | None:
-    """The mask of one image: beside it, in a folder of masks within or beside its folder, or mirrored."""
-    own = File(str(image.parent), image.name, "")
-    stem = stem_of(image.name)
-    loose = image_key("", stem, LOOSE)[1]
-    beside = [file for file in listed(own.folder, prefix=loose) if file.name != own.name]
-    # beside a plain `x`, an `x_test` is another image, and the masks of `x` are not its own
-    levels = range(LOOSE if any(stem_of(file.name).lower() == loose for file in beside) else LOOSE + 1)
-    for folder in (image.parent, *_mask_folders(image)):
-        if folder == image.parent:
-            masks = [file for file in beside if is_mask_name(file)]
-        else:
-            masks = list(listed(str(folder), prefix=loose))
-        for level in levels:
-            key = image_key("", stem, level)
-            found = [m for m in masks if mask_key("", stem_of(m.name), mask_name(m), level) == key]
-            if found:
-                return min(found, key=preference).path
-    return None
+    """The first mask of `find_truths`, or None."""
+    return next((truth.files[0] for truth in find_truths(image)), None)
+
+
+def find_truths(image: Path) -> tuple[TruthFiles, ...]:
+    """The truths of one image, by the rules of `pair_folder` seen from its folder; empty without any."""
+    here = Path(os.path.normpath(image.absolute()))
+    tree = _tree(here.parent)
+    part = image_key("", stem_of(here.name), LOOSE)[1]
+    inside = [(path, f"{tree.below}{path.name}/") for path in _masks_in(here.parent)]
+    of_masks = (*inside, *tree.masks)
+    files = {File(str(here.parent), here.name, tree.below): None}
+    files |= dict.fromkeys(listed(str(here.parent), tree.below, holding=part))
+    # masks of objects have names of their own
+    of_objects = part if tree.above.name.lower() != stem_of(here.name).lower() else ""
+    for folder, below in of_masks:
+        files |= dict.fromkeys(listed(str(folder), below, holding=of_objects))
+    # a folder of masks counts if it holds any, whosever they are
+    others = [below for folder, below in of_masks if next(listed(str(folder)), None) is not None]
+    images, masks, _ = sorted_out(list(files), [*tree.others, *others])
+    for pair in paired(images, masks, root=tree.above.name).pairs:
+        if pair.image == here:
+            return pair.truths
+    return ()
 
 
 def pair_anything(folder: Path, truth: Path | None = None) -> Pairing:
@@ -82,7 +96,7 @@ def pair_anything(folder: Path, truth: Path | None = None) -> Pairing:
                 "Write each mask into the list behind its image, or name a folder of images instead.",
             )
         with fetched(folder) as here:
-            return pair_list(here, folder.parent)
+            return with_frames(pair_list(here, folder.parent, pair_folder), keep=True)
     return with_frames(pair_folder(folder, truth, suffixless=True))
 
 
@@ -97,141 +111,100 @@ def pair_folder(folder: Path, truth: Path | None = None, *, suffixless: bool = F
     Raises:
         UnreadableFile: `folder` or `truth` is not a folder that can be listed, or there is no image in it.
     """
-    inside = folders(folder)
-    root = folder
-    if truth is None and not any(_is_masks(name) for name in inside):
-        root, truth = _beside(folder)
-    extra: list[Unpaired] = []
-    if truth is not None and truth.suffix.lower() == ".json":
-        images, masks = _of(root, suffixless), list[Grouped]()
-    elif truth is not None:
-        folders(truth)  # refuses what is not a folder
-        images = _of(root, suffixless, without=str(truth) if is_remote(truth) else os.path.realpath(truth))
-        masks = [_as_mask(file) for file in listed(str(truth), deep=True)]
+    folders(folder)  # refuses what is not a folder
+    left: list[Unpaired] = []
+    if truth is None:
+        tree = _Tree(folder, "", (), ()) if _masks_in(folder) else _tree(folder)
+        files = list(listed(str(folder), tree.below, deep=True, suffixless=suffixless, left=left))
+        for masks_folder, below in tree.masks:
+            files += listed(str(masks_folder), below, deep=True, left=left)
+        images, masks, extra = sorted_out(files, tree.others)
+        root = tree.above.name
     else:
-        files = list(listed(str(root), deep=True, suffixless=suffixless))
-        images, masks, extra = _sorted_out(files)
-    odd = [one.file for one in (*images, *masks) if is_superpixels(one.file)]
-    extra += [Unpaired(file.path, "superpixels are neither image nor mask") for file in odd]
-    images, masks = ([one for one in some if not is_superpixels(one.file)] for some in (images, masks))
+        of_masks = [] if truth.suffix.lower() == ".json" else _files_of(truth, left)
+        real = str(truth) if is_remote(truth) else os.path.realpath(truth)
+        files = list(listed(str(folder), deep=True, without=real, suffixless=suffixless, left=left))
+        images, _, extra = images_alone(files)
+        _, masks, odd = masks_alone(of_masks)
+        masks, extra, root = _seen_from(folder, truth, images, masks), [*extra, *odd], folder.name
     if not images:
-        raise UnreadableFile(
-            f"There is no image in {shown_name(root)}.", "Choose a folder that holds images."
-        )
+        raise _no_image(folder, left)
     images.sort(key=lambda image: natural(image.file))
-    if not masks and (pairing := pair_coco(root, truth, images)) is not None:
-        return replace(pairing, unpaired=(*pairing.unpaired, *extra))
-    return paired(images, masks, extra)
+    pairing = None if masks else pair_coco(folder, truth, images)
+    if pairing is None:
+        pairing = paired(images, masks, root=root)
+    return replace(pairing, unpaired=(*pairing.unpaired, *extra, *left))
 
 
-def _beside(folder: Path) -> tuple[Path, Path | None]:
-    """A folder of images alone, with the folder of masks that lies beside it."""
-    if is_image_folder(folder.name.lower()):
-        siblings = folders_if_any(folder.parent if is_remote(folder) else folder.resolve().parent)
-        ranked = [(rank_of_folder(name), path) for name, path in siblings.items()]
-        masks = [(rank, path) for rank, path in ranked if rank is not None]
-        return folder, min(masks, key=lambda one: one[0])[1] if masks else None
-    return folder, None
-
-
-def _is_masks(name: str) -> bool:
-    return rank_of_folder(name) is not None
-
-
-def _of(root: Path, suffixless: bool, without: str = "") -> list[Grouped]:
-    """The images of a folder whose masks are elsewhere."""
-    inside = folders(root)
-    start = next((inside[name] for name in inside if is_image_folder(name)), root)
-    files = listed(str(start), deep=True, without=without, suffixless=suffixless)
-    return [Grouped(file, file.below) for file in files]
-
-
-def _as_mask(file: File) -> Grouped:
-    """A mask of a folder that holds nothing else; folders inside may name readers."""
-    parts = file.below.split("/")[:-1]
-    at = next((i for i, part in enumerate(parts) if reader_of_folder(part.lower())), None)
-    if at is None:
-        return Grouped(file, file.below)
-    group = "".join(f"{part}/" for i, part in enumerate(parts) if i != at)
-    return Grouped(file, group, reader_of_folder(parts[at].lower()), parts[at])
-
-
-def _sorted_out(files: Sequence[File]) -> tuple[list[Grouped], list[Grouped], list[Unpaired]]:
-    """Images and masks, told apart folder by folder, and masks of folders that give way to surer ones."""
-    places = {below: _Place(below) for below in dict.fromkeys(file.below for file in files)}
-    of_masks = [place for place in places.values() if place.rank is not None]
-    surest: dict[str, int] = {}
-    for place in of_masks:
-        assert place.rank is not None
-        own = len(MASK_FOLDERS) if is_further(place.reader) else place.rank
-        surest[place.parent] = min(surest.get(place.parent, own), own)
-    # where some masks are known to be a first reader's, `mask` is the field of view in all splits of that
-    # set (DRIVE), and nothing is said about the sets beside it
-    drawn = {set_of(parent) for parent, rank in surest.items() if rank == 0}
-    apart = {p.parent_of_images for p in places.values()} & {*surest, ""}
-    images, masks, extra = list[Grouped](), list[Grouped](), list[Unpaired]()
-    for file in files:
-        place = places[file.below]
-        if place.rank is not None:
-            is_view = set_of(place.parent) in drawn and place.called.lower() in ("mask", "masks")
-            beaten = place.rank > surest[place.parent] and not is_further(place.reader)
-            if is_view or beaten:
-                extra.append(Unpaired(file.path, "another folder holds the masks"))
-            else:
-                masks.append(Grouped(file, place.group, place.reader, place.called))
-        elif place.parent_of_images in surest:
-            images.append(Grouped(file, place.group))
-        elif place.parent_of_images is None and any(parent in apart for parent in place.parents):
-            extra.append(Unpaired(file.path, "it lies outside of the folder of images"))
-        elif any(parent in surest for parent in place.parents):
-            images.append(Grouped(file, file.below))
-        else:
-            group = place.group if place.parent_of_images == "" else file.below
-            (masks if is_mask_name(file) else images).append(Grouped(file, group))
-    return images, masks, extra
-
-
-class _Place:
-    """What the names of the folders say that a file lies in.
+class _Tree(NamedTuple):
+    """A folder of images with the folders of masks beside it.
 
     Attributes:
-        rank: how surely they hold masks, or None.
-        called: the name of the folder of masks.
-        reader: whose masks they are.
-        parent: what lies above the folder of masks.
-        parent_of_images: what lies above the folder of images, or None where none is named so.
-        parents: every folder above, and the folder itself.
-        group: the folders without those that only tell images from masks.
+        above: what holds both.
+        below: where the folder of images is, seen from there.
+        masks: the folders of masks, and where they are, seen from there.
+        others: the folders in `above` that hold no masks by their names.
     """
 
-    def __init__(self, below: str) -> None:
-        parts = below.split("/")[:-1]
-        self.parents = ["".join(f"{part}/" for part in parts[:n]) for n in range(len(parts) + 1)]
-        self.rank: int | None = None
-        self.called = self.reader = self.parent = ""
-        self.parent_of_images: str | None = None
-        self.group = below
-        for at, part in enumerate(parts):
-            name = part.lower()
-            rank = rank_of_folder(name)
-            if rank is not None or is_image_folder(name):
-                self.group = "".join(f"{other}/" for i, other in enumerate(parts) if i != at)
-                if rank is None:
-                    self.parent_of_images = self.parents[at]
-                else:
-                    self.rank, self.parent, self.called = rank, self.parents[at], part
-                    self.reader = reader_of_folder(name)
-                return
+    above: Path
+    below: str
+    masks: tuple[tuple[Path, str], ...]
+    others: tuple[str, ...]
 
 
-def _mask_folders(image: Path) -> Iterator[Path]:
-    """Where the mask of an image may lie: mirrored first, then within or beside the image's folder."""
-    parents = list(image.absolute().parents)
-    for depth, parent in enumerate(parents[:-1]):
-        if parent.name.lower() in IMAGE_FOLDERS:
-            inside = folders_if_any(parent.parent)
-            below = image.absolute().parent.relative_to(parents[depth])
-            yield from (inside[name] / below for name in MASK_FOLDERS if name in inside)
-    for parent in parents[:2]:
-        inside = folders_if_any(parent)
-        yield from (inside[name] for name in MASK_FOLDERS if name in inside)
+def _tree(folder: Path) -> _Tree:
+    """What belongs to a folder of images, which may lie in one that is named so; without masks, it alone."""
+    own = folder if is_remote(folder) else Path(os.path.normpath(folder.absolute()))
+    for at in (own, *own.parents)[:_HIGHEST]:
+        if not at.name or (at != own and not is_image_folder(at.name.lower())):
+            continue
+        siblings = {name: path for name, path in folders_if_any(at.parent).items() if name[0] != "."}
+        rest = own.relative_to(at)
+        found = [path / rest for path in _beside(at.name.lower(), siblings)]
+        if not found and at == own:  # `masks/x` beside `x`
+            found = [path / at.name for name, path in siblings.items() if rank_of_folder(name) is not None]
+        if found := [path for path in found if path.parent == at.parent or path.is_dir()]:
+            masks = tuple((path, f"{path.relative_to(at.parent).as_posix()}/") for path in sorted(found))
+            others = (f"{path.name}/" for name, path in siblings.items() if rank_of_folder(name) is None)
+            return _Tree(at.parent, f"{own.relative_to(at.parent).as_posix()}/", masks, tuple(others))
+    return _Tree(own, "", (), ())
+
+
+def _beside(name: str, siblings: Mapping[str, Path]) -> Iterator[Path]:
+    """The folders of masks beside a folder of images of that lower-case name."""
+    others = [other for other in siblings if rank_of_folder(other) is None]
+    ranked = is_image_folder(name) or others == [name]
+    for other, path in siblings.items():
+        is_masks = twin_of(other) == name or (ranked and rank_of_folder(other) is not None)
+        if other != name and is_masks and part_of_isic(other) in ("", part_of_isic(name)):
+            yield path
+
+
+def _masks_in(folder: Path) -> list[Path]:
+    """The folders of masks directly in a folder."""
+    return [path for name, path in folders_if_any(folder).items() if rank_of_folder(name) is not None]
+
+
+def _files_of(truth: Path, left: list[Unpaired]) -> list[File]:
+    """Everything in a folder of masks that was named by hand."""
+    folders(truth)  # refuses what is not a folder
+    return list(listed(str(truth), deep=True, left=left))
+
+
+def _seen_from(folder: Path, truth: Path, images: Sequence[Grouped], masks: list[Grouped]) -> list[Grouped]:
+    """Masks as they lie in the folder of images, if there are images where theirs lies."""
+    try:
+        above = truth.parent.absolute().relative_to(folder.absolute()).as_posix()
+    except ValueError:
+        return masks
+    if above == "." or not any(image.group.startswith(f"{above}/") for image in images):
+        return masks
+    return [mask._replace(group=f"{above}/{mask.group}") for mask in masks]
+
+
+def _no_image(folder: Path, left: Sequence[Unpaired]) -> UnreadableFile:
+    cause = f"There is no image in {shown_name(folder)}."
+    if left:
+        more = f", and {len(left) - 1} more" if len(left) > 1 else ""
+        cause = f"{cause[:-1]} that can be opened ({left[0].name}: {left[0].reason}{more})."
+    return UnreadableFile(cause, "Choose a folder that holds images.")

@@ -16,15 +16,15 @@ __all__ = ["with_frames"]
 _SUFFIXES = ("", ".dcm", ".dicom", ".ima")
 
 
-def with_frames(pairing: Pairing) -> Pairing:
+def with_frames(pairing: Pairing, *, keep: bool = False) -> Pairing:
     """The same with a pair for each frame of a DICOM file, and without suffixless files that are none.
 
-    A file whose truth has another number of frames stays one pair, of its first frame; so does a remote one,
-    whose frames cannot be counted from here.
+    With `keep` those stay as well: a person has listed them. A file whose truth has another number of frames
+    stays one pair, of its first frame; so does a remote one, whose frames cannot be counted from here.
     """
     if not any(_may_be_dicom(pair.image) for pair in pairing.pairs):
         return pairing
-    foreign = {pair.image for pair in pairing.pairs if not pair.image.suffix and not _is_dicom(pair.image)}
+    foreign = {pair.image for pair in pairing.pairs if not keep and _is_foreign(pair.image)}
     pairs = tuple(each for pair in pairing.pairs if pair.image not in foreign for each in _frames(pair))
     left = tuple(one for one in pairing.unpaired if one.path not in foreign)
     others = tuple(Unpaired(path, "not an image of a known kind") for path in sorted(foreign))
@@ -37,11 +37,13 @@ def _may_be_dicom(path: Path) -> bool:
     return path.suffix.lower() in _SUFFIXES and not is_remote(path)
 
 
-def _is_dicom(path: Path) -> bool:
-    try:
-        return kind_of(path) == "dicom"
-    except UnreadableFile:
+def _is_foreign(path: Path) -> bool:
+    if path.suffix or is_remote(path):
         return False
+    try:
+        return kind_of(path) != "dicom"
+    except UnreadableFile:
+        return True
 
 
 def _frames(pair: Pair) -> Iterator[Pair]:

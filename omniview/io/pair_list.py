@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from functools import lru_cache
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from omniview.errors import UnreadableFile
 from omniview.io.kinds import is_image_name, stem_of
@@ -16,81 +18,158 @@ from omniview.io.remote import is_remote, shown
 __all__ = ["is_list", "pair_list"]
 
 _SUFFIXES = (".txt", ".csv", ".tsv", ".lst", ".list")
-_IMAGE = ("image", "images", "img", "file", "filename", "path")
+_DELIMITERS = "\t;,"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# Headings are compared without spaces, hyphens and underscores.
+_BETWEEN = re.compile(r"[ _-]+")
+_IMAGE = re.compile(
+    r"(images?|imgs?)(file|path|name|filename|filepath|url)?|(file|image)?(name|path|url)|file"
+)
+_MASK = re.compile(r"mask|truth|gt|label|seg|manual|annot|observer|reader|rater|expert|\dstho|\dndho")
+_VIEW = re.compile(r"fov|fieldofview")
 
 
 def is_list(path: Path) -> bool:
     """Whether this is a file that lists others, by its name."""
-    return path.suffix.lower() in _SUFFIXES and (is_remote(path) or path.is_file())
+    if is_remote(path):
+        return PurePosixPath(shown(path)).suffix.lower() in _SUFFIXES
+    return path.suffix.lower() in _SUFFIXES and path.is_file()
 
 
-def pair_list(path: Path, folder: Path | None = None) -> Pairing:
+def pair_list(path: Path, folder: Path | None, pair_folder: Callable[[Path], Pairing]) -> Pairing:
     """The pairs of a list; its paths, which may be addresses, start at `folder`, or at the list's own.
 
     Without a heading, a line is an image, or an image and its mask. With one, a column is called image and
-    every further column of file names holds one reader's masks, under that reader's name. Fields are parted
-    by commas, semicolons or tabs. Where no mask is named, it is looked for as `find_truth` does. Rows that
-    name no image are among the unpaired, with the number of their line.
+    every further column of file names holds one reader's masks, under that reader's name; where some of them
+    say that they hold masks, only those do. Fields are parted by tabs, semicolons or commas, paths by either
+    slash. Where no mask is named, the image has the truths that it has in its folder. Rows that name no
+    image, or the same as a row before, and columns that are not looked at are among the unpaired.
+
+    Args:
+        path: the list, on this machine.
+        folder: where its paths start; None: where it lies.
+        pair_folder: pairs the folder of an image that the list names no mask for.
 
     Raises:
-        UnreadableFile: the list cannot be read or names nothing.
+        UnreadableFile: the list cannot be read, names nothing, or does not say which column holds the images.
     """
-    numbered = _lines(path)
-    lines = [fields for _, fields in numbered]
-    heading = [field.strip().lower() for field in lines[0]]
-    image_at = next((i for i, name in enumerate(heading) if name in _IMAGE), None)
-    if image_at is None:
-        image_at, readers = 0, {1: ""}
-    else:
-        masks = [i for i in range(len(heading)) if i != image_at and _names_files(lines[1:], i)]
-        readers = {i: lines[0][i].strip() if len(masks) > 1 else "" for i in masks}
-        numbered = numbered[1:]
     folder = path.parent if folder is None else folder
+    columns, rows = _table(path, folder)
+    own = folder / path.name
+    unpaired = [Unpaired(own, f"its column {name!r} holds no masks by its name") for name in columns.ignored]
     pairs: list[Pair] = []
-    unpaired: list[Unpaired] = []
-    names = set[str]()
-    for number, fields in numbered:
-        text = fields[image_at] if image_at < len(fields) else ""
+    names, folders = set[str](), dict[Path, Mapping[str, Pair]]()
+    seen: dict[tuple[Path, tuple[TruthFiles, ...]], int] = {}
+    for number, fields in rows:
+        text = fields[columns.image] if columns.image < len(fields) else ""
         if not _parts(text):
-            unpaired.append(Unpaired(folder / path.name, f"line {number} names no image"))
+            unpaired.append(Unpaired(own, f"line {number} names no image"))
             continue
-        image, name = _at(folder, text), _named(text, names)
-        named = {reader: fields[i] for i, reader in readers.items() if i < len(fields) and fields[i]}
-        if named:
-            truths = tuple(TruthFiles(reader, (_at(folder, mask),)) for reader, mask in named.items())
-            pairs.append(Pair(image, truths[0].files[0], name, truths))
+        image = _at(folder, text)
+        named = {reader: fields[i] for i, reader in columns.readers.items() if i < len(fields) and fields[i]}
+        truths = tuple(TruthFiles(reader, (_at(folder, mask),)) for reader, mask in named.items())
+        if (before := seen.setdefault((image, truths), number)) != number:
+            unpaired.append(Unpaired(image, f"line {number} says the same as line {before}"))
             continue
-        truth = _looked_for(image)
-        pairs.append(Pair(image, truth, name))
-        if truth is None:
+        if not truths and (known := _in_its_folder(image, folders, pair_folder)) is not None:
+            truths = known.truths
+        pairs.append(Pair(image, truths[0].files[0] if truths else None, _named(text, names), truths))
+        if not truths:
             unpaired.append(Unpaired(image, "the list names no mask, and none was found"))
     if not pairs:
-        raise UnreadableFile(f"{path.name} names no image.", "Write one path a line.")
+        raise _nothing(path)
     return Pairing(tuple(pairs), tuple(unpaired))
 
 
-def _at(folder: Path, text: str) -> Path:
-    return Path(text) if is_remote(text) else folder / text
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where images are, and whose masks; and columns of files that are not looked at."""
+
+    image: int
+    readers: Mapping[int, str]
+    ignored: tuple[str, ...] = ()
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
+_Row = tuple[int, list[str]]
+
+
+def _table(path: Path, folder: Path) -> tuple[_Columns, list[_Row]]:
+    """What the columns are, and the rows without the heading, each with the number of its last line."""
+    rows = [row for row in _rows(path) if not _is_comment(row[1][0], folder)]
+    if not rows:
+        raise _nothing(path)
+    (_, first), *further = rows
+    heading = [_BETWEEN.sub("", field.lower()) for field in first]
+    if any(is_image_name(shown(field)) for field in first):
+        at = None
+    else:
+        at = next((i for i, name in enumerate(heading) if _IMAGE.fullmatch(name)), None)
+        if at is None and len(first) > 1 and _of_files(further):
+            raise UnreadableFile(
+                f"{path.name} does not say which column holds the images.", "Call that column image."
+            )
+    if at is None:
+        return _Columns(0, {1: ""}), [(number, _unparted(fields, folder)) for number, fields in rows]
+    files = [i for i in _of_files(further) if i != at]
+    masks = [i for i in files if _MASK.search(heading[i]) and not _VIEW.search(heading[i])]
+    masks = masks or [i for i in files if not _VIEW.search(heading[i])]
+    taken = set[str]()
+    readers = {i: unique_name(first[i], first[i], taken) if len(masks) > 1 else "" for i in masks}
+    return _Columns(at, readers, tuple(first[i] for i in files if i not in masks)), further
+
+
+def _rows(path: Path) -> Iterator[_Row]:
     """The rows that say anything, each with the number of the line that it ends on."""
     try:
-        text = path.read_text("utf-8-sig")
+        data = path.read_bytes()
+        text = data.decode("utf-16" if data[:2] in _UTF_16 else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(f"The list {path.name} cannot be read.", "Save it as UTF-8 text.") from error
-    first = text.partition("\n")[0]
-    delimiter = next((mark for mark in "\t;," if mark in first), "\t")
-    rows = csv.reader(io.StringIO(text), delimiter=delimiter)
-    found = [(rows.line_num, [field.strip() for field in row]) for row in rows]
-    kept = [(number, row) for number, row in found if any(row) and not row[0].startswith("#")]
-    if not kept:
-        raise UnreadableFile(f"{path.name} names no image.", "Write one path a line.")
-    return kept
+    if "\0" in text:
+        raise UnreadableFile(f"The list {path.name} is no text.", "Write one path a line.")
+    told = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    delimiter = next((mark for mark in _DELIMITERS if mark in told), "\t")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for row in rows:
+            fields = [field.strip() for field in row]
+            if any(fields):
+                yield rows.line_num, fields
+    except csv.Error as error:
+        raise UnreadableFile(
+            f"{path.name} cannot be understood up to line {rows.line_num} ({error}).",
+            'Put names that hold a quotation mark into such marks, and double it: "5"" scan.png".',
+        ) from error
 
 
-def _names_files(lines: list[list[str]], column: int) -> bool:
-    return any(is_image_name(shown(line[column])) for line in lines if column < len(line))
+def _of_files(rows: Sequence[_Row]) -> list[int]:
+    """The columns in which any row names a file that can be opened."""
+    return sorted({i for _, row in rows for i, field in enumerate(row) if is_image_name(shown(field))})
+
+
+def _is_comment(text: str, folder: Path) -> bool:
+    return text.startswith("#") and (is_remote(folder) or not (folder / text).exists())
+
+
+def _unparted(fields: list[str], folder: Path) -> list[str]:
+    """A row without a heading above it; a name that holds a comma itself is put together again."""
+    if len(fields) > 1 and not is_image_name(shown(fields[0])) and not is_remote(folder):
+        for between in (", ", ",", "; ", ";"):
+            if (folder / (whole := between.join(fields))).is_file():
+                return [whole]
+    return fields
+
+
+def _at(folder: Path, text: str) -> Path:
+    if is_remote(text):
+        return Path(text)
+    if "\\" in text and not is_remote(folder) and not (folder / text).exists():
+        text = text.replace("\\", "/")  # written on Windows; elsewhere a name may hold that sign
+    return folder / text
+
+
+def _nothing(path: Path) -> UnreadableFile:
+    return UnreadableFile(f"{path.name} names no image.", "Write one path a line.")
 
 
 def _named(text: str, names: set[str]) -> str:
@@ -105,21 +184,15 @@ def _parts(text: str) -> list[str]:
     return [part.replace(":", "") for part in parts]
 
 
-def _looked_for(image: Path) -> Path | None:
-    """The mask of an image that the list gives none for."""
-    paired = _folder_pairs(image.parent)
-    return paired.get(image.name)
-
-
-@lru_cache(maxsize=16)
-def _folder_pairs(folder: Path) -> dict[str, Path]:
-    """File name to mask of the images directly in `folder`, each folder looked at once."""
-    from omniview.io.pair import pair_folder
-
-    try:
-        pairing = pair_folder(folder)
-    except UnreadableFile:
-        return {}
-    return {
-        pair.image.name: pair.truth for pair in pairing.pairs if pair.truth and pair.image.parent == folder
-    }
+def _in_its_folder(
+    image: Path, known: dict[Path, Mapping[str, Pair]], pair_folder: Callable[[Path], Pairing]
+) -> Pair | None:
+    """The image as its folder has it; each folder is listed once, into `known`."""
+    folder = image.parent
+    if folder not in known:
+        try:
+            pairs = pair_folder(folder).pairs
+        except UnreadableFile:
+            pairs = ()
+        known[folder] = {pair.image.name: pair for pair in pairs if pair.image.parent == folder}
+    return known[folder].get(image.name)

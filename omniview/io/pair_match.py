@@ -1,7 +1,11 @@
-"""Images and masks brought together by their names: reader by reader, the surest likeness first."""
+"""Images and masks brought together by their names: reader by reader, the surest likeness first.
+
+A mask that could be of two images is given to neither: no truth is better than a wrong one.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -21,6 +25,14 @@ from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
 
 __all__ = ["Grouped", "paired"]
 
+_UNCLEAR = "more than one image could be meant"
+_WITHOUT = "the mask of this name could be another image's"
+_NONE = "no mask has this image's name"
+_OBJECT = re.compile(
+    r"[0-9a-f]{16,}|(m|masks?|obj|objects?|inst|instances?|cell|nucle(us|i))?[ _-]?\d+", re.IGNORECASE
+)
+"""Names that say nothing but which object it is: hashes (DSB 2018) and numbers."""
+
 
 class Grouped(NamedTuple):
     """A file with the group within which its name counts, and the reader that its folder names.
@@ -30,47 +42,69 @@ class Grouped(NamedTuple):
         group: folders below the root without those that only tell images from masks.
         reader: a digit or initials, or empty.
         called: the folder's own name for that reader.
+        part: which year and split of ISIC; names count within it as well.
+        in_folder: whether it is a mask of a folder of masks.
     """
 
     file: File
     group: str
     reader: str = ""
     called: str = ""
+    part: str = ""
+    in_folder: bool = False
+
+    @property
+    def scope(self) -> str:
+        """Within what its name counts."""
+        return self.group + self.part
 
 
 class _Mask(NamedTuple):
     file: File
-    group: str
+    scope: str
     stem: str
     name: MaskName
+    in_folder: bool
 
 
-def paired(images: Sequence[Grouped], masks: Iterable[Grouped], extra: Iterable[Unpaired] = ()) -> Pairing:
+def paired(
+    images: Sequence[Grouped], masks: Sequence[Grouped], extra: Iterable[Unpaired] = (), *, root: str = ""
+) -> Pairing:
     """All images with the masks that belong to them, each reader's.
 
     Args:
         images: in the order that the pairs are to have.
         masks: all that might belong to one.
         extra: what else could not be paired.
+        root: the name of the folder that everything lies in.
     """
     by_reader: dict[str, list[_Mask]] = {}
     called: dict[str, str] = {}
     for mask in masks:
         name = mask_name(mask.file)
         reader = mask.reader or name.reader
-        by_reader.setdefault(reader, []).append(_Mask(mask.file, mask.group, stem_of(mask.file.name), name))
+        by_reader.setdefault(reader, []).append(
+            _Mask(mask.file, mask.scope, stem_of(mask.file.name), name, mask.in_folder)
+        )
         called.setdefault(reader, mask.called or name.called or name.word)
     left: dict[File, str] = {}
     found: dict[str, dict[File, list[File]]] = {}
+    unclear = set[File]()
     for reader in sorted(by_reader):
-        found[reader], unused = _matched(images, by_reader[reader])
+        found[reader], unused = _matched(images, by_reader[reader], unclear)
         left.update(unused)
     _prefer_people(found, left)
-    return _as_pairing(images, found, called, left, extra)
+    objects = _objects(images, masks, found, left, root)
+    return _as_pairing(images, found, called, left, extra, objects, unclear)
 
 
-def _matched(images: Sequence[Grouped], masks: list[_Mask]) -> tuple[dict[File, list[File]], dict[File, str]]:
-    """Image to one reader's masks of it, and each mask that was not used to the reason why."""
+def _matched(
+    images: Sequence[Grouped], masks: list[_Mask], unclear: set[File]
+) -> tuple[dict[File, list[File]], dict[File, str]]:
+    """Image to one reader's masks of it, and each mask that was not used to the reason why.
+
+    Images that share a name with another one, so that no mask can be given to them, are put into `unclear`.
+    """
     found: dict[File, list[File]] = {}
     left = {mask.file: "no image has this mask's name" for mask in masks}
     todo = masks
@@ -78,33 +112,54 @@ def _matched(images: Sequence[Grouped], masks: list[_Mask]) -> tuple[dict[File, 
         waiting: dict[Key, list[File]] = {}
         for image in images:
             if image.file not in found:
-                waiting.setdefault(image_key(image.group, stem_of(image.file.name), level), []).append(
-                    image.file
-                )
+                key = image_key(image.scope, stem_of(image.file.name), level)
+                waiting.setdefault(key, []).append(image.file)
         candidates: dict[Key, list[_Mask]] = {}
         for mask in todo:
-            if (key := mask_key(mask.group, mask.stem, mask.name, level)) in waiting:
+            key = mask_key(mask.scope, mask.stem, mask.name, level, mask.in_folder)
+            if key in waiting:
                 candidates.setdefault(key, []).append(mask)
         for key, several in candidates.items():
-            if level == LOOSE and len(waiting[key]) > 1:
-                left.update((mask.file, "more than one image could be meant") for mask in several)
-                continue
-            best = min(several, key=_first)
-            used = (
-                [best.file, *sorted(m.file for m in several if _is_part(m, best))] if level else [best.file]
-            )
-            left.update((mask.file, f"{best.file.name} is used instead") for mask in several)
-            for file in used:
-                del left[file]
-            found.update(dict.fromkeys(waiting[key], used))
+            for image_file, used in _chosen(waiting[key], several, level).items():
+                found[image_file] = used
+                for file in used:
+                    del left[file]
+            used_first = found.get(waiting[key][0])
+            if used_first is None:
+                unclear.update(waiting[key])
+            for one in several:
+                if one.file in left:
+                    left[one.file] = _UNCLEAR if used_first is None else _instead(one.file, used_first[0])
         if not left:
             break
         todo = [mask for mask in todo if mask.file in left]
     return found, left
 
 
-def _first(mask: _Mask) -> tuple[bool, str]:
-    return mask.name.number, mask.file.name
+def _chosen(images: list[File], several: list[_Mask], level: int) -> dict[File, list[File]]:
+    """Image to its masks, of those that all have one name; nothing where that is not clear."""
+    if len(images) == 1:
+        best = min(several, key=_first)
+        parts = sorted(one.file for one in several if _is_part(one, best)) if level else []
+        return {images[0]: [best.file, *parts]}
+    # a.jpg and a.png with a_mask.jpg and a_mask.png
+    own = {_suffix(file): file for file in images}
+    theirs = {_suffix(one.file): one.file for one in several}
+    if level < LOOSE and len(own) == len(images) == len(several) and own.keys() == theirs.keys():
+        return {file: [theirs[suffix]] for suffix, file in own.items()}
+    return {}
+
+
+def _suffix(file: File) -> str:
+    return file.name[len(stem_of(file.name)) :].lower()
+
+
+def _instead(file: File, used: File) -> str:
+    return f"{used.name if used.name != file.name else used.below + used.name} is used instead"
+
+
+def _first(mask: _Mask) -> tuple[bool, str, str]:
+    return mask.name.number, mask.file.name, mask.file.below
 
 
 def _is_part(mask: _Mask, best: _Mask) -> bool:
@@ -121,24 +176,71 @@ def _prefer_people(found: Mapping[str, dict[File, list[File]]], left: dict[File,
                 left.update((mask, f"{own[image][0].name} is used instead") for mask in anybody.pop(image))
 
 
+def _objects(
+    images: Sequence[Grouped],
+    masks: Sequence[Grouped],
+    found: dict[str, dict[File, list[File]]],
+    left: dict[File, str],
+    root: str,
+) -> set[File]:
+    """Images whose masks show one object each, under names of their own: `ID/images/ID.png`, `ID/masks/*`.
+
+    They are put into `found`, and their masks taken out of `left`.
+    """
+    alone: dict[str, list[Grouped]] = {}
+    for image in images:
+        alone.setdefault(image.group, []).append(image)
+    theirs: dict[str, list[Grouped]] = {}
+    for mask in masks:
+        theirs.setdefault(mask.group, []).append(mask)
+    done = set[File]()
+    for group, own in theirs.items():
+        if len(alone.get(group, ())) != 1 or any(alone[group][0].file in one for one in found.values()):
+            continue
+        (image,) = alone[group]
+        folder = (group[:-1].rpartition("/")[2] or root).lower()
+        if folder == stem_of(image.file.name).lower() and all(_is_object(mask, left) for mask in own):
+            files = sorted(mask.file for mask in own)
+            found.setdefault("", {})[image.file] = files
+            for file in files:
+                del left[file]
+            done.add(image.file)
+    return done
+
+
+def _is_object(mask: Grouped, left: Mapping[File, str]) -> bool:
+    return (
+        mask.in_folder
+        and not mask.reader
+        and mask.file in left
+        and _OBJECT.fullmatch(stem_of(mask.file.name)) is not None
+    )
+
+
 def _as_pairing(
     images: Sequence[Grouped],
     found: Mapping[str, Mapping[File, list[File]]],
     called: Mapping[str, str],
     left: Mapping[File, str],
     extra: Iterable[Unpaired],
+    objects: set[File],
+    unclear: set[File],
 ) -> Pairing:
     pairs, unpaired, names = [], [], set[str]()
     readers = [reader for reader, own in found.items() if own]
     for image, group, *_ in images:
-        name = unique_name(group + stem_of(image.name), group + image.name, names)
+        name = unique_name(group + stem_of(image.name), image.below + image.name, names)
         truths = tuple(
-            TruthFiles(called[reader] if len(readers) > 1 else "", tuple(file.path for file in files))
+            TruthFiles(
+                called.get(reader, "") if len(readers) > 1 else "",
+                tuple(file.path for file in files),
+                objects=image in objects,
+            )
             for reader in readers
             if (files := found[reader].get(image)) is not None
         )
         pairs.append(Pair(image.path, truths[0].files[0] if truths else None, name, truths))
         if not truths:
-            unpaired.append(Unpaired(image.path, "no mask has this image's name"))
+            unpaired.append(Unpaired(image.path, _WITHOUT if image in unclear else _NONE))
     unpaired += [Unpaired(mask.path, reason) for mask, reason in left.items()]
     return Pairing(tuple(pairs), (*unpaired, *extra))

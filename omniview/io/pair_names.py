@@ -10,9 +10,7 @@ from omniview.io.kinds import stem_of
 from omniview.io.listing import File
 
 __all__ = [
-    "IMAGE_FOLDERS",
     "LOOSE",
-    "MASK_FOLDERS",
     "Key",
     "MaskName",
     "base_of",
@@ -41,41 +39,59 @@ LOOSE = 2
 2. both without the suffix of an image as well, where no second image could be meant.
 """
 
-IMAGE_FOLDERS = (
-    "images",
-    "image",
-    "imgs",
-    "img",
-    "original",
-    "originals",
-    "stare-images",
-    "input",
-    "inputs",
+# Names of folders are compared without spaces, hyphens and underscores.
+_IMAGE_FOLDERS = frozenset(
+    [
+        "images",
+        "image",
+        "imgs",
+        "img",
+        "original",
+        "originals",
+        "originalimages",
+        "stareimages",
+        "input",
+        "inputs",
+        "tissueimages",
+        "bbdd",
+        "imagestr",
+        "imagests",
+    ]
 )
-_ISIC_IMAGES = re.compile(r"isic.*_(input|data)$")
-_ISIC_MASKS = re.compile(r"isic.*_groundtruth$")
 # First the names that only ever mean a reference drawn by a person: where those exist, `mask` is often the
 # field of view (DRIVE, HRF).
-MASK_FOLDERS = (
-    "1st_manual",
+_MASK_FOLDERS = [
+    "1stmanual",
     "manual1",
-    "labels-ah",
-    "2nd_manual",
+    "labelsah",
+    "2ndmanual",
     "manual2",
-    "labels-vk",
+    "labelsvk",
     "manual",
-    "ground_truth",
     "groundtruth",
-    "ground truth",
     "gt",
+    "gtpolyp",
     "truth",
     "labels",
     "label",
+    "labelmasks",
+    "labelstr",
+    "labelsts",
     "segmentations",
     "annotations",
     "masks",
     "mask",
-)
+    "binarymasks",
+    "maskbinary",
+]
+_RANKS = {name: rank for rank, name in enumerate(_MASK_FOLDERS)}
+_BETWEEN = re.compile(r"[ _-]+")
+_ISIC_IMAGES = re.compile(r".*isic.*_(input|data)$")
+_ISIC_MASKS = re.compile(r".*isic.*_groundtruth$")
+_ISIC_PART = re.compile(r"20\d\d|training|validation|test")
+_TWIN = re.compile(r"(.+?)[ _-]?(masks?|gt|groundtruth|labels?|segmentations?|annotations?|manualsegm)")
+_VIEW_FOLDER = re.compile(r"(.*[ _-])?(fov|fov[ _-]?masks?|field[ _-]of[ _-]view)")
+_VIEW = re.compile(r"\d\d_(training|test|dr|g|h)_mask|.*[_-]fov([_-]?mask)?", re.IGNORECASE)
 _SPLITS = ("training", "train", "testing", "test", "validation", "valid", "val")
 _PEOPLE = "manual|ho|observer|reader|rater|annotator|expert"
 _ORDINALS = {"first": "1", "second": "2", "third": "3"}
@@ -86,11 +102,12 @@ _READER = re.compile(
 _FIRST = ("", "1", "ah")
 _MASK_SUFFIX = re.compile(
     rf"(?:[_-](?P<reader>\d(?:st|nd|rd|th)_?(?:HO|manual)|(?:{_PEOPLE})_?\d)|\.(?P<initials>ah|vk)"
-    r"|[_-](?P<word>manual|masks?|segmentation|seg|ground_?truth|gt|truth|labels?|annotation)"
+    r"|[_-](?P<word>manual|masks?|segmentation|seg|ground_?truth|gt|truth|labels?|annotation|anno)"
     r"(?P<number>[_-]?\d+)?)$",
     re.IGNORECASE,
 )
 _IMAGE_SUFFIX = re.compile(r"[_-](training|test|image|img|orig|original)$", re.IGNORECASE)
+_MASK_PREFIX = re.compile(r"^(?:(?:masks?|gt|seg|label)[_-](?=.)|p(?=\d+$))", re.IGNORECASE)
 _DIGITS = re.compile(r"([0-9]+)")
 
 
@@ -154,9 +171,35 @@ def rank_of_folder(name: str) -> int | None:
     """How surely a folder of that lower-case name holds masks, 0 most; None if it holds none."""
     if reader_of_folder(name):
         return 0
-    if name in MASK_FOLDERS:
-        return MASK_FOLDERS.index(name)
-    return MASK_FOLDERS.index("groundtruth") if _ISIC_MASKS.match(name) else None
+    rank = _RANKS.get(_BETWEEN.sub("", name))
+    return _RANKS["groundtruth"] if rank is None and _ISIC_MASKS.fullmatch(name) else rank
+
+
+@lru_cache(maxsize=4096)
+def twin_of(name: str) -> str:
+    """Whose masks a folder of that lower-case name holds: those of `x` if it is `x_masks`; or empty."""
+    found = _TWIN.fullmatch(name)
+    return found[1] if found else ""
+
+
+@lru_cache(maxsize=4096)
+def part_of_isic(name: str) -> str:
+    """Year and split that a lower-case name of ISIC tells, whose images are numbered alike each year."""
+    if "isic" not in name or not (_ISIC_IMAGES.fullmatch(name) or _ISIC_MASKS.fullmatch(name)):
+        return ""
+    return " ".join(_ISIC_PART.findall(name))
+
+
+def is_field_of_view(file: File) -> bool:
+    """Whether this shows what the camera saw, and not what is to be found in it (DRIVE, HRF, CHASE)."""
+    if _VIEW.fullmatch(stem_of(file.name)):
+        return True
+    return bool(file.below) and any(_is_view_folder(part) for part in file.below.lower().split("/"))
+
+
+@lru_cache(maxsize=4096)
+def _is_view_folder(name: str) -> bool:
+    return _VIEW_FOLDER.fullmatch(name) is not None
 
 
 def set_of(parent: str) -> str:
@@ -166,7 +209,7 @@ def set_of(parent: str) -> str:
 
 def is_image_folder(name: str) -> bool:
     """Whether a folder of that lower-case name holds the images that lie apart from their masks."""
-    return name in IMAGE_FOLDERS or _ISIC_IMAGES.match(name) is not None
+    return _BETWEEN.sub("", name) in _IMAGE_FOLDERS or _ISIC_IMAGES.fullmatch(name) is not None
 
 
 def image_key(group: str, stem: str, level: int) -> Key:
@@ -174,10 +217,15 @@ def image_key(group: str, stem: str, level: int) -> Key:
     return group.lower(), (base_of(stem) if level == LOOSE else stem).lower()
 
 
-def mask_key(group: str, stem: str, name: MaskName, level: int) -> Key:
-    """The same for a mask: its stem, then that without a mask's suffix, then without an image's too."""
+def mask_key(group: str, stem: str, name: MaskName, level: int, in_folder: bool = False) -> Key:
+    """The same for a mask: its stem, then that without a mask's suffix, then without an image's too.
+
+    In a folder of masks what stands before a name may also say that it is one: `p1` (ETIS), `mask_1`.
+    """
     text = stem if level == 0 else name.base
-    return group.lower(), (base_of(text) if level == LOOSE else text).lower()
+    if level == LOOSE:
+        text = _MASK_PREFIX.sub("", base_of(text)) if in_folder else base_of(text)
+    return group.lower(), text.lower()
 
 
 def base_of(stem: str) -> str:

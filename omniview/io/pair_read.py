@@ -19,7 +19,8 @@ __all__ = ["read_truth_files"]
 def read_truth_files(files: TruthFiles, image: Image, labels: tuple[str, ...]) -> Truth:
     """One reader's truth of `image`.
 
-    Several masks are united, and the truth's notes say so; their numbered objects are given up.
+    Several masks are united, and the truth's notes say so. Where each shows one object they are its instances
+    (a pixel in two of them is the later one's); else their numbered objects are given up.
 
     Args:
         files: where it lies.
@@ -38,10 +39,16 @@ def read_truth_files(files: TruthFiles, image: Image, labels: tuple[str, ...]) -
     for file in files.files:
         with fetched(file) as here:
             each.append(read_truth(here, image, len(labels)))
-    if len(each) == 1:
+    if len(each) == 1 and not files.objects:
         return each[0]
     notes = tuple(dict.fromkeys(note for one in each for note in one.notes))
     united = reduce(np.logical_or, (one.mask for one in each))
+    if files.objects and len(labels) == 1:
+        instances = np.zeros(image.shape, np.int32)
+        for number, one in enumerate(each, start=1):
+            instances[one.mask[0]] = number
+        notes = (*notes, f"{len(each)} masks of one object each were united.")
+        return replace(each[0], mask=united, instances=instances, notes=notes)
     return replace(
         each[0], mask=united, instances=None, notes=(*notes, f"{len(each)} masks of this image were united.")
     )

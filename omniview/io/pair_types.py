@@ -18,11 +18,13 @@ class TruthFiles:
         reader: who drew it; empty where a set has but one truth an image.
         files: one mask, or several that are united; of annotations in COCO's format the one JSON file.
         item: which image of a COCO file; empty for masks.
+        objects: whether each of several masks shows one object, as in DSB 2018.
     """
 
     reader: str
     files: tuple[Path, ...]
     item: str = ""
+    objects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
