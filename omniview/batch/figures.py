@@ -11,12 +11,15 @@ from omniview.batch.findings import HARM, Findings, Group
 from omniview.batch.plots import INK, MUTED, Axes, Canvas, mark_of, ticks
 from omniview.batch.series import Doubles
 from omniview.batch.statistics import Spread
+from omniview.batch.wording import signed
 from omniview.core.prediction import ROLES
 
 __all__ = ["Figure", "area_agreement", "boxes", "cohort_gains", "pairs", "thinned"]
 
 MOST = 1500  # points in one panel: more would be a blot, and a large file
 _SHARE = (0.0, 1.0)
+_SLOT, _GAP, _HIGH = 78.0, 34.0, 300.0  # px: a box with its points, between groups, a line of groups
+_A_LINE = 3  # groups: more would be shrunk until nobody can read them
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def thinned(*columns: Doubles) -> tuple[tuple[Doubles, ...], str]:
     places = np.flatnonzero(~np.isnan(np.stack(columns)).any(axis=0))
     words = ""
     if len(places) > MOST:
-        words = f" Every {len(places) / MOST:.1f}th case is drawn."
+        words = f" Not every case is drawn: {MOST:,} a panel, evenly taken."
         places = places[np.linspace(0, len(places) - 1, MOST).round().astype(np.int64)]
     return tuple(column[places] for column in columns), words
 
@@ -48,25 +51,34 @@ def boxes(findings: Findings) -> Figure | None:
     groups = [g for g in findings.groups if _dice(g)]
     if not groups:
         return None
-    slot, gap = 78.0, 34.0
-    room = [len(_dice(group)) * slot + gap for group in groups]
-    canvas = Canvas("boxes", 56 + sum(room) + 8, 300)
-    axes = Axes(canvas, 52, 12, sum(room), 240, (0.0, sum(room)), _SHARE)
-    axes.frame(y_label="Dice", x_ticks=[])
-    left = gap / 2
-    for group, wide in zip(groups, room, strict=True):
-        for place, (model, spread) in enumerate(_dice(group).items()):
-            values = gathered.models[model].counted("dice")[group.chosen]
-            _box(axes, left + (place + 0.5) * slot, values[~np.isnan(values)], model, spread)
-        if len(groups) > 1:
-            canvas.text(axes.at_x(left + (wide - gap) / 2), 296, group.name, anchor="middle", bold=True)
-        left += wide
+    lines = [groups[k : k + _A_LINE] for k in range(0, len(groups), _A_LINE)]
+    widths = [sum(_room(group) for group in line) for line in lines]
+    canvas = Canvas("boxes", 56 + max(widths) + 8, _HIGH * len(lines))
+    note = ""
+    for place, (line, wide) in enumerate(zip(lines, widths, strict=True)):
+        axes = Axes(canvas, 52, 12 + place * _HIGH, wide, 240, (0.0, wide), _SHARE)
+        axes.frame(y_label="Dice", x_ticks=[])
+        left = _GAP / 2
+        for group in line:
+            for slot, (model, spread) in enumerate(_dice(group).items()):
+                values = gathered.models[model].counted("dice")[group.chosen]
+                thin = _box(axes, left + (slot + 0.5) * _SLOT, values[~np.isnan(values)], model, spread)
+                note = note or thin
+            if len(groups) > 1:
+                middle = axes.at_x(left + (_room(group) - _GAP) / 2)
+                canvas.text(middle, axes.top + 284, group.name, anchor="middle", bold=True)
+            left += _room(group)
     caption = (
         "Dice of each model. Box: quartiles and median; whiskers: furthest case within 1.5 box heights "
         "(Tukey 1977); each point is a case; diamond with bar: mean with its 95 % interval. A case without a "
-        "mask counts as 0."
+        f"mask counts as 0.{note}"
     )
     return Figure(canvas.svg("Dice of each model", caption), caption)
+
+
+def _room(group: Group) -> float:
+    """Px that a group's boxes take, and the gap to the next."""
+    return len(_dice(group)) * _SLOT + _GAP
 
 
 def _dice(group: Group) -> dict[str, Spread]:
@@ -75,12 +87,13 @@ def _dice(group: Group) -> dict[str, Spread]:
     return {name: spread for name, spread in found.items() if spread is not None and spread.n}
 
 
-def _box(axes: Axes, x: float, values: Doubles, model: str, spread: Spread) -> None:
+def _box(axes: Axes, x: float, values: Doubles, model: str, spread: Spread) -> str:
+    """Draw one model's box; words about points that are left out."""
     canvas, mark, middle, half = axes.canvas, mark_of(model), axes.at_x(x), 15.0
     q1, median, q3 = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
     reach = 1.5 * (q3 - q1)
     low, high = float(values[values >= q1 - reach].min()), float(values[values <= q3 + reach].max())
-    (shown,), _ = thinned(np.sort(values))
+    (shown,), thin = thinned(np.sort(values))
     # places beside the box by a rule, not by chance: neighbours in value lie apart
     side = ((np.arange(len(shown)) * 0.618034) % 1.0 - 0.5) * 22.0
     dots = zip(middle + 29 + side * 0.45, (axes.at_y(float(v)) for v in shown), strict=True)
@@ -100,6 +113,7 @@ def _box(axes: Axes, x: float, values: Doubles, model: str, spread: Spread) -> N
         canvas.points([(middle - 23, axes.at_y(spread.mean))], mark_of("fused"))
     canvas.text(middle, axes.top + axes.height + 17, model, anchor="middle")
     canvas.text(middle, axes.top + axes.height + 31, f"n {spread.n}", anchor="middle", colour=MUTED)
+    return thin
 
 
 def pairs(findings: Findings) -> Figure | None:
@@ -134,6 +148,7 @@ def area_agreement(findings: Findings) -> Figure | None:
     reach = max(float(np.abs(one.difference).max()) for one in every)
     reach = max(reach, *(max(abs(one.lower.value), abs(one.upper.value)) for one in every)) * 1.08 or 1.0
     widest = max(float(one.mean.max()) for one in every) * 1.04 or 1.0
+    digits = 1 if reach >= 5 else 2 if reach >= 0.5 else 3
     wide, high = 208.0, 190.0
     canvas = Canvas("areas", 14 + len(every) * (wide + 94), high + 72)
     parts, note = [], ""
@@ -143,13 +158,14 @@ def area_agreement(findings: Findings) -> Figure | None:
         canvas.line(axes.left, axes.at_y(0), axes.left + wide, axes.at_y(0), MUTED)
         (x, y), thin = thinned(one.mean, one.difference)
         canvas.points(axes.places(x, y), mark_of(model), opacity=0.5)
-        for end, dash in ((one.bias, ""), (one.lower, "5 3"), (one.upper, "5 3")):
+        middle = axes.at_y(one.bias.value)
+        for end, dash, away in ((one.bias, "none", 0), (one.lower, "5 3", 1), (one.upper, "5 3", -1)):
             at = axes.at_y(end.value)
-            canvas.line(
-                axes.left, at, axes.left + wide, at, INK, stroke_width=1.3, stroke_dasharray=dash or "none"
-            )
-            label = f"{end.value:+.1f}".replace("-", "\N{MINUS SIGN}")
-            canvas.text(axes.left + wide + 3, at + 3.8, label)
+            canvas.line(axes.left, at, axes.left + wide, at, INK, stroke_width=1.3, stroke_dasharray=dash)
+            label = f"{end.value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+            # limits that are close together have their labels further apart
+            beside = middle + away * max(abs(at - middle), 12.0)
+            canvas.text(axes.left + wide + 3, beside + 3.8, label)
         parts.append(f"{model} n {len(one.mean)}")
         note = note or thin
     caption = (
@@ -185,8 +201,7 @@ def cohort_gains(findings: Findings) -> Figure | None:
         if (gap := _gap(one)) is not None:
             at = axes.at_x(gap)
             canvas.line(at, y - 7, at, y + 7, mark_of("omnimodel").colour, stroke_width=2)
-        words = f"{gain.mean:+.3f}  (n {gain.n})".replace("-", "\N{MINUS SIGN}")
-        canvas.text(left + wide + 12, y + 4, words)
+        canvas.text(left + wide + 12, y + 4, f"{signed(gain.mean)}  (n {gain.n})")
     caption = (
         f"Gain of {model} over the specialist in the hardest and easiest tenth, with 95 % intervals. Filled "
         "diamond: neither model chose the cases. Hollow: a model's own Dice chose them; the upright stroke "

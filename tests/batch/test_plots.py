@@ -18,7 +18,7 @@ from omniview.batch.gather import Gatherer
 from omniview.batch.plots import Axes, Canvas, mark_of, number, ticks
 from omniview.batch.series import Gathered
 from tests.batch.conftest import PhantomRun
-from tests.batch.made import gathered_of
+from tests.batch.made import gathered_of, record_of, row_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 FIGURES = (
@@ -143,8 +143,44 @@ def test_many_cases_are_thinned_and_it_is_said() -> None:
     values = np.arange(10 * MOST, dtype=np.float64)
     (kept,), words = thinned(values)
     assert (len(kept), kept[0], kept[-1]) == (MOST, 0, values[-1])
-    assert "10.0th" in words
+    assert f"{MOST:,} a panel" in words
     assert thinned(values[:10])[1] == ""
+
+
+def test_boxes_say_that_points_are_left_out() -> None:
+    """Of very many cases a box has fewer points than cases, and its caption says so."""
+    few, many = (boxes(find(gathered_of({"fused": [0.5] * n}))) for n in (3, MOST + 1))
+    assert few is not None
+    assert many is not None
+    assert "Not every case" not in few.caption
+    assert "Not every case" in many.caption
+
+
+def test_boxes_of_many_tasks_stay_readable() -> None:
+    """Groups stand in several lines, so that none is shrunk: the picture gets higher, not wider."""
+    gatherer = Gatherer()
+    for task in ("polyp", "breast", "vessel", "nuclei"):
+        name = f"case of {task}"
+        gatherer.add(record_of(name, [row_of(name, m, 0.9, task=task) for m in ("specialist", "fused")]))
+    figure = boxes(find(gatherer.finish()))
+    assert figure is not None
+    assert float(_parsed(figure.svg).attrib["width"]) <= 1000
+    bold = re.findall(r'y="([0-9.]+)"[^>]*font-weight="600">(\w+)<', figure.svg)
+    tops = {name: float(y) for y, name in bold}
+    assert tops["vessel"] == tops["polyp"] > tops["all"] == tops["nuclei"]
+
+
+@pytest.mark.parametrize("step", [0, 1, 30])
+def test_limits_of_agreement_can_be_read(step: int) -> None:
+    """However close the limits lie, their labels are a line of text apart, and have digits that differ."""
+    masks = [500 + step * k for k in range(-6, 7)]
+    gathered = gathered_of({"fused": [0.9] * 13}, area_px=masks, truth_area_px=[500] * 13)
+    figure = area_agreement(find(gathered))
+    assert figure is not None
+    found = re.findall(r'y="([0-9.]+)" text-anchor="start"[^>]*>(.[0-9.]+)<', figure.svg)
+    middle, lower, upper = (float(y) for y, _ in found)
+    assert lower - middle >= 12 <= middle - upper
+    assert len({label for _, label in found}) == (3 if step else 1)
 
 
 def test_bland_and_altman_by_hand() -> None:
