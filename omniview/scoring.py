@@ -7,17 +7,16 @@ run that does it. All doors come through here, and so get the same rows for the 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 from uuid import uuid4
 
 import omniview
-from omniview.batch.cluster import LOCAL, Cluster
+from omniview.batch.cluster import LOCAL, Cluster, workers_here
 from omniview.batch.doubt import threshold
 from omniview.batch.ingredients import ingredients
 from omniview.batch.one import AUTO, Question
@@ -28,12 +27,13 @@ from omniview.batch.station import CLOUD_PLACES, Station
 from omniview.batch.work import Order
 from omniview.compose import Composer, model_folders, policy_of
 from omniview.core.asking import AskPolicy, Share, rule_from
+from omniview.core.cores import cores
 from omniview.core.task import TASKS
 from omniview.errors import SettingsError
 from omniview.inference.variants import precision_here
 from omniview.io.pair import Pairing, pair_anything
+from omniview.io.remote import is_remote, refuse_offline, shown
 from omniview.io.remote import offline as shut_if
-from omniview.io.remote import refuse_offline
 from omniview.omnimodel.clouds import CLOUDS
 from omniview.omnimodel.outlook import Outlook, outlook
 from omniview.settings import Settings, home
@@ -124,9 +124,11 @@ class Plan:
 
         Raises:
             SettingsError: offline and on a cluster, which is reached by sockets; or a spending cap and
-                workers on other machines, which do not see each other's spending.
+                workers on other machines, which do not see each other's spending; or an option
+                breaks its rule.
         """
-        shared_out = self._shared_out(jobs if scheduler in ("", LOCAL) else 1)
+        _check(out, jobs, resume)
+        shared_out = self._shared_out(workers_here(scheduler, jobs))
         # the cap of a batch holds for all of its sittings
         session = (session_of(out) if resume != "no" else "") or uuid4().hex
         make = ComposerOf(shared_out, self.consent, session)
@@ -185,7 +187,7 @@ class Plan:
         """The settings with this machine's cores shared out among the jobs."""
         if jobs == 1 or self.settings.threads:
             return self.settings
-        return self.settings.changed(threads=max(1, (os.cpu_count() or 1) // jobs))
+        return self.settings.changed(threads=max(1, cores() // jobs))
 
 
 def plan(
@@ -211,20 +213,45 @@ def plan(
 
     Raises:
         UnreadableFile: there is nothing to score.
-        SettingsError: the task does not exist.
+        SettingsError: the task does not exist, or the limit is none.
         NotAllowed: offline, and the folder, or a file that a list names, lies elsewhere.
     """
     question = Question(task, settings.omnimodel, settings.offline, policy_of(settings))
+    if limit is not None and limit < 1:
+        raise SettingsError(f"limit must be 1 or more, got {limit}.", "Leave it out to score every image.")
     if task != AUTO and task not in TASKS:
         raise SettingsError(f"There is no task {task!r}.", f"Choose one of {', '.join((AUTO, *TASKS))}.")
     with shut_if(settings.offline):
-        pairing = pair_anything(folder, truth)
+        # whole paths: whoever does a case, now or later, may be at work in another folder
+        pairing = pair_anything(_whole(folder), None if truth is None else _whole(truth))
     if settings.offline:
         for one in (file for pair in pairing.pairs for file in pair.files):
             refuse_offline(one)
     if limit is not None:
         pairing = Pairing(pairing.pairs[:limit], pairing.unpaired)
     return Plan(folder, pairing, Order(question, masks=masks), settings, consent)
+
+
+def _whole(path: Path) -> Path:
+    return path if is_remote(path) else path.absolute()
+
+
+def _check(out: Path, jobs: int, resume: str) -> None:
+    """Refuse what no run can be made of.
+
+    Raises:
+        SettingsError: an option breaks its rule.
+    """
+    if jobs < 1:
+        raise SettingsError(f"jobs must be 1 or more, got {jobs}.", "Give the number of worker processes.")
+    if resume not in get_args(Resume):
+        raise SettingsError(
+            f"There is no way to resume called {resume!r}.", f"Choose one of {', '.join(get_args(Resume))}."
+        )
+    if is_remote(out):
+        raise SettingsError(
+            f"Results are written to this machine, and {shown(out)} is elsewhere.", "Choose a folder here."
+        )
 
 
 def score(
@@ -280,6 +307,7 @@ def score(
         OmniViewError: nothing to score, a wrong option, or results that cannot be written; a bad case is
             none: it is a row with its reason.
     """
+    _check(Path(out), jobs, resume)
     given = {"omnimodel": omnimodel, "answers": answers, "views": views, "offline": offline}
     chosen = (settings or Settings.load()).changed(**{k: v for k, v in given.items() if v is not None})
     if budget is not None:

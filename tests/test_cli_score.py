@@ -56,6 +56,19 @@ def test_all_doors_give_the_same_rows(folder: Path, tmp_path: Path) -> None:
     assert len(tables) == 1
 
 
+@pytest.mark.parametrize(("spoilt", "status"), [("images", 1), ("masks", 0)])
+def test_a_folder_without_a_score_ends_in_words(
+    folder: Path, tmp_path: Path, spoilt: str, status: int
+) -> None:
+    """Where no image can be read, or none has a truth, there is no mean to tell, and results all the same."""
+    for path in (folder / spoilt).iterdir():
+        path.write_bytes(b"broken") if spoilt == "images" else path.unlink()
+    told = score(folder, tmp_path / "out")
+    assert told.exit_code == status
+    assert "fused: no Dice (n 0, failed 0)" in told.output
+    assert (tmp_path / "out" / "report.html").exists()
+
+
 def test_what_cannot_be_paired_is_told_first(folder: Path, tmp_path: Path) -> None:
     """Images without a mask and masks without an image are named with the reason."""
     (folder / "masks" / "case02.png").rename(folder / "masks" / "other.png")

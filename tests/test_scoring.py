@@ -6,6 +6,7 @@ import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,6 +132,43 @@ def test_what_cannot_be_done_is_said_first(folder: Path, tmp_path: Path) -> None
     with pytest.raises(UnreadableFile, match="no image"):
         omniview.score(tmp_path / "empty", tmp_path / "out", omnimodel="none")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"jobs": 0}, "jobs must be 1 or more, got 0"),
+        ({"limit": -1}, "limit must be 1 or more, got -1"),
+        ({"resume": False}, "no way to resume called False"),
+        ({"resume": "perhaps"}, "Choose one of no, yes, anyway"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(
+    folder: Path, tmp_path: Path, option: dict[str, Any], words: str
+) -> None:
+    """None is taken for another: no case is left out, and no run gone on with, that nobody meant."""
+    with pytest.raises(SettingsError, match=words):
+        omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", **option)
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_are_written_on_this_machine(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address is no name for a folder here."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=r"s3://bucket/out is elsewhere"):
+        omniview.score(folder, "s3://bucket/out", task="polyp", omnimodel="none")
+    assert {path.name for path in tmp_path.iterdir()} == {"set"}
+
+
+def test_whoever_does_a_case_finds_its_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is named from here is found from elsewhere, too; an address stays as it is."""
+    monkeypatch.chdir(folder.parent)
+    planned = plan(Path("set"), Settings(omnimodel="none"), truth=Path("set/masks"), task="polyp")
+    whole = plan(folder, Settings(omnimodel="none"), truth=folder / "masks", task="polyp")
+    assert planned.pairing == whole.pairing
+    assert all(path.is_absolute() for pair in planned.pairing.pairs for path in pair.files)
 
 
 def test_makers_are_told_apart_by_what_they_make() -> None:

@@ -1,8 +1,9 @@
 """Cases done on a Dask cluster: this machine's, one that is there already, or jobs of a queueing system.
 
 Dask moves the cases, watches the workers and gives a lost worker's cases to another one; each worker loads
-its models once. The journal stays with this process alone, so that a run on a cluster is resumed, refused
-and published like any other.
+its models once. Of a lost worker Dask knows only which cases it had, not which of them was its end: those
+that lost several workers are done once more, one at a time. The journal stays with this process alone, so
+that a run on a cluster is resumed, refused and published like any other.
 """
 
 from __future__ import annotations
@@ -12,21 +13,26 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import omniview
 from omniview.batch.processes import AHEAD
 from omniview.batch.work import Done, Work, done_without
+from omniview.core.cores import cores
 from omniview.errors import OmniViewError, SettingsError
+from omniview.io.pair_types import Pair
+from omniview.io.remote import is_remote
 
 if TYPE_CHECKING:
     from distributed import Client
     from distributed.deploy import SpecCluster
 
-__all__ = ["LOCAL", "QUEUES", "Cluster"]
+__all__ = ["LOCAL", "QUEUES", "Cluster", "workers_here"]
 
 LOCAL = "local"
 QUEUES: Mapping[str, str] = MappingProxyType(
@@ -50,6 +56,10 @@ _SERVED = 64
 """Workers that a cluster of somebody else's is taken to have: what they cannot take at once waits there, and
 is what lets such a cluster grow."""
 _GONE = "Score again with --resume; what is finished is kept."
+_INSTALL = "Install the same version on every worker."
+
+Refusal: TypeAlias = tuple[str, str]
+"""Why a worker cannot do a case of this run, and what helps."""
 
 
 class Cluster:
@@ -63,38 +73,60 @@ class Cluster:
 
     def __init__(self, scheduler: str, *, jobs: int = 1, asking: int = 0) -> None:
         self._scheduler = scheduler
-        self._gpus = _gpus() if scheduler == LOCAL else 0
-        self._jobs = max(jobs, self._gpus)
+        self._gpus = _gpus() if scheduler == LOCAL else ()
+        self._jobs = workers_here(scheduler, jobs) if scheduler == LOCAL else jobs
+        self._share = max(1, cores() // self._jobs) if scheduler == LOCAL else 0
         self._places = AHEAD + asking
         ours = scheduler == LOCAL or scheduler in QUEUES
         self.capacity = (self._jobs if ours else max(jobs, _SERVED)) * self._places
         self._opening = asyncio.Lock()
+        self._side_by_side = asyncio.Semaphore(self.capacity)
+        self._one = asyncio.Lock()
         self._cluster: SpecCluster | None = None
         self._client: Client | None = None
 
     async def do(self, work: Work) -> Done:
-        """What became of the case; one that lost several workers is a failed row.
+        """What became of the case; one that loses its workers also when it is alone is a failed row.
 
         Raises:
-            OmniViewError: there is no cluster, or it is gone.
+            OmniViewError: there is no cluster, or it is gone, or a worker of it cannot give the run's rows.
         """
+        from distributed import KilledWorker
+
         client = await self._open()
-        from distributed import CancelledError, KilledWorker
+        async with self._side_by_side:
+            seen = await asyncio.to_thread(_seen, work.pair)
+            try:
+                return await self._done(client, work, seen)
+            except KilledWorker:
+                pass  # this case's doing, or that of one beside it
+        async with self._one, self._nobody_else():
+            try:
+                return await self._done(client, work, seen)
+            except KilledWorker as error:
+                times = error.allowed_failures + 1
+                reason = OmniViewError(
+                    f"{times} workers ended while they were at this case alone.",
+                    "Try it on this machine, with more memory.",
+                )
+                return done_without(work.pair, work.order, reason, died=True)
+
+    @contextlib.asynccontextmanager
+    async def _nobody_else(self) -> AsyncIterator[None]:
+        """Within, no other case is at work."""
+        async with contextlib.AsyncExitStack() as places:
+            for _ in range(self.capacity):
+                await places.enter_async_context(self._side_by_side)
+            yield
+
+    async def _done(self, client: Client, work: Work, seen: Sequence[Path]) -> Done:
+        from distributed import CancelledError
         from distributed.comm import CommClosedError
 
         # not pure: the same question may be put again after a file has changed
-        future = client.submit(_perform, work, omniview.__version__, pure=False)
+        future = client.submit(_perform, work, omniview.__version__, seen, self._share, pure=False)
         try:
-            done: Done | str = await future.result()
-            if isinstance(done, str):
-                raise OmniViewError(done, "Install the same version on every worker.")
-            return done
-        except KilledWorker as error:
-            times = error.allowed_failures + 1
-            reason = OmniViewError(
-                f"{times} workers ended while they were at this case.", "Try it alone, with more memory."
-            )
-            return done_without(work.pair, work.order, reason, died=True)
+            done: Done | Refusal = await future.result()
         except (CancelledError, CommClosedError, OSError, TimeoutError) as error:
             raise OmniViewError(
                 f"The cluster's scheduler is gone ({type(error).__name__}).", _GONE
@@ -103,6 +135,9 @@ class Cluster:
             with contextlib.suppress(Exception):  # what nobody waits for any more need not be done
                 await client.cancel([future])
             raise
+        if isinstance(done, Done):
+            return done
+        raise OmniViewError(*done)
 
     async def close(self) -> None:
         """Leave the cluster; end it where it is ours."""
@@ -147,59 +182,46 @@ class Cluster:
 
     async def _start(self) -> SpecCluster | None:
         """A cluster of our own, or None where an address says that there is one."""
-        if self._scheduler == LOCAL:
-            return await self._start_local()
-        if self._scheduler in QUEUES:
-            import dask_jobqueue
+        from omniview.batch.cluster_start import on_this_machine, queued
 
-            cluster: SpecCluster = await getattr(dask_jobqueue, QUEUES[self._scheduler])(
-                asynchronous=True, cores=self._places, processes=1
-            )
-            cluster.scale(jobs=self._jobs)
-            return cluster
+        if self._scheduler == LOCAL:
+            return await on_this_machine(self._jobs, self._places, self._gpus)
+        if self._scheduler in QUEUES:
+            return await queued(self._scheduler, QUEUES[self._scheduler], self._jobs, self._places)
         return None
 
-    async def _start_local(self) -> SpecCluster:
-        """Workers on this machine, one a GPU where there are any; nobody else can connect to them."""
-        from distributed import Nanny, Scheduler
-        from distributed.deploy import SpecCluster
 
-        here = {"host": "127.0.0.1", "dashboard_address": None}
-        workers = {
-            number: {
-                "cls": Nanny,
-                "options": {
-                    **here,
-                    "nthreads": self._places,
-                    "silence_logs": logging.CRITICAL,
-                    "env": {**_SAME_CODE, **self._device(number)},
-                },
-            }
-            for number in range(self._jobs)
-        }
-        scheduler = {"cls": Scheduler, "options": {**here, "dashboard": False}}
-        return await SpecCluster(
-            workers, scheduler, asynchronous=True, silence_logs=logging.CRITICAL, name="omniview"
-        )
+def _perform(work: Work, version: str, seen: Sequence[Path] = (), share: int = 0) -> Done | Refusal:
+    """On a worker: its models are kept from case to case.
 
-    def _device(self, number: int) -> dict[str, str]:
-        return {"CUDA_VISIBLE_DEVICES": str(number % self._gpus)} if self._gpus else {}
+    Workers may come at any time, long after those of the start were asked: one that would not give the rows
+    of this run says so instead.
 
-
-_SAME_CODE = MappingProxyType({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
-"""For what is not ours to set otherwise: the workers share the cores."""
-
-
-def _perform(work: Work, version: str) -> Done | str:
-    """On a worker: its models are kept from case to case; a worker of another version says so instead.
-
-    Workers may come at any time, long after those of the start were asked.
+    Args:
+        work: the case.
+        version: of OmniView, where the run is.
+        seen: those of the case's files that are there.
+        share: cores of this worker, where it is one of several; 0: all that it may use.
     """
     if version != omniview.__version__:
-        return f"A worker that came later has OmniView {omniview.__version__}, this is {version}."
+        return (
+            f"A worker that came later has OmniView {omniview.__version__}, this is {version}.",
+            _INSTALL,
+        )
+    if (lacking := next((path for path in seen if not path.exists()), None)) is not None:
+        return (
+            f"The worker on {socket.gethostname()} does not see {lacking}.",
+            "Put the folder where every worker sees it under this path, or give its address (s3://...), "
+            "then go on with --resume.",
+        )
     from omniview.batch.station import perform
 
-    return perform(work)
+    return perform(work, share)
+
+
+def _seen(pair: Pair) -> tuple[Path, ...]:
+    """The files of a pair that are to be found by their paths, and are. Blocks."""
+    return tuple(path for path in pair.files if not is_remote(path) and path.exists())
 
 
 async def _same_version(client: Client) -> None:
@@ -214,7 +236,7 @@ async def _same_version(client: Client) -> None:
             has = f"OmniView {version}" if isinstance(version, str) else f"no OmniView ({version})"
             raise OmniViewError(
                 f"The worker {worker} has {has}, this is {omniview.__version__}.",
-                "Install the same version on every worker.",
+                _INSTALL,
             )
 
 
@@ -222,12 +244,21 @@ def _version() -> str:
     return omniview.__version__
 
 
-def _gpus() -> int:
-    """How many NVIDIA GPUs this process may use."""
+def workers_here(scheduler: str, jobs: int) -> int:
+    """How many workers share this machine, where `jobs` are asked for."""
+    if scheduler == LOCAL:
+        return max(jobs, len(_gpus()))
+    return 1 if scheduler else jobs
+
+
+def _gpus() -> tuple[str, ...]:
+    """Names of the NVIDIA GPUs that this process may use, as CUDA_VISIBLE_DEVICES takes them."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
-        return len([one for one in chosen.split(",") if one.strip() not in ("", "-1")])
+        return tuple(one.strip() for one in chosen.split(",") if one.strip() not in ("", "-1"))
     if (smi := shutil.which("nvidia-smi")) is None:
-        return 0
+        return ()
     listed = subprocess.run([smi, "-L"], capture_output=True, text=True, check=False)  # noqa: S603
-    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+    return tuple(
+        str(number) for number, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU ")
+    )

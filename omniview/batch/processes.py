@@ -11,29 +11,35 @@ import contextlib
 import itertools
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 from typing import BinaryIO
 
 from omniview.batch.work import Done, Work, done_without
+from omniview.core.cores import cores
 from omniview.errors import OmniViewError
 
-__all__ = ["AHEAD", "Processes", "main"]
+__all__ = ["AHEAD", "Processes", "environment", "main"]
 
 AHEAD = 3
 """Cases given to one worker at once: one to read, one to infer, one to score."""
-_START = "from omniview.batch.processes import main; main()"
+_START = "from omniview.batch.processes import main; main({})"
 _READY = -1
 _CAUSE = "A worker process ended while it was at this case"
 
 
 class _LostError(Exception):
     """The process ended before it answered."""
+
+
+def environment() -> dict[str, str]:
+    """That of a fresh interpreter which is to find the modules that this one finds."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
 
 
 class Processes:
@@ -48,6 +54,7 @@ class Processes:
     """
 
     def __init__(self, jobs: int, asking: int = 0) -> None:
+        self._share = max(1, cores() // jobs)
         self.capacity = jobs * (AHEAD + asking)
         self._workers: list[_Worker | None] = [None] * jobs
         self._alone = asyncio.Lock()
@@ -74,14 +81,14 @@ class Processes:
     async def _least_busy(self) -> _Worker:
         for place, worker in enumerate(self._workers):
             if worker is None or worker.lost:
-                self._workers[place] = fresh = _Worker(asyncio.get_running_loop())
+                self._workers[place] = fresh = _Worker(asyncio.get_running_loop(), self._share)
                 if worker is not None:
                     await asyncio.to_thread(worker.end)
                 return fresh
         return min((w for w in self._workers if w is not None), key=lambda worker: worker.busy)
 
     async def _once_more(self, work: Work) -> Done:
-        worker = _Worker(asyncio.get_running_loop())
+        worker = _Worker(asyncio.get_running_loop(), self._share)
         try:
             return await worker.do(work)
         except _LostError as error:
@@ -94,21 +101,27 @@ class Processes:
 class _Worker:
     """One process and what it owes."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, share: int) -> None:
         self.lost = False
         self._loop = loop
         self._keys = itertools.count()
         self._owed: dict[int, asyncio.Future[Done]] = {}
         self._ready = False
         self._sending = threading.Lock()
-        # not asyncio's own subprocesses: Qt's event loop has none on Windows
-        self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
-            [sys.executable, "-c", _START],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        try:
+            # not asyncio's own subprocesses: Qt's event loop has none on Windows
+            self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
+                [sys.executable, "-P", "-c", _START.format(share)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment(),
+                start_new_session=True,  # Ctrl-C is the parent's to hear
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            raise OmniViewError(
+                f"No worker process can be started ({error.strerror}).", "Score with --jobs 1."
+            ) from error
         self._listener = threading.Thread(target=self._listen, name="worker answers", daemon=True)
         self._listener.start()
 
@@ -186,9 +199,8 @@ class _Worker:
                 )
 
 
-def main() -> None:
-    """A worker's whole life: cases in, answers out, until its input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to hear
+def main(share: int) -> None:
+    """A worker's whole life: cases in, answers out, until its input ends; it has `share` cores."""
     inbox = sys.stdin.buffer
     # what libraries print must not end up among the answers
     outbox = os.fdopen(os.dup(1), "wb")
@@ -207,7 +219,7 @@ def main() -> None:
         except EOFError:
             # the rest of this process is at cases that nobody waits for any more
             os._exit(0)
-        submit(work).add_done_callback(partial(_answered, outbox, sending, key))
+        submit(work, share).add_done_callback(partial(_answered, outbox, sending, key))
 
 
 def _answered(outbox: BinaryIO, sending: threading.Lock, key: int, answer: Future[Done]) -> None:

@@ -41,16 +41,17 @@ class Station:
     Args:
         models: what looks at the images; closed with the station.
         cloud: questions to an omnimodel at once.
+        share: cores of this process, where it is one of several; 0: all that it may use.
     """
 
-    def __init__(self, models: Models, *, cloud: int = CLOUD_PLACES) -> None:
+    def __init__(self, models: Models, *, cloud: int = CLOUD_PLACES, share: int = 0) -> None:
         self._models = models
         self.capacity = LOCAL_PLACES + cloud
         self._local = asyncio.Semaphore(LOCAL_PLACES)
         self._asking = asyncio.Semaphore(cloud)
         # apart, because files may be far away: computing never queues behind a network share
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="read")
-        self._threads = computing(LOCAL_PLACES)
+        self._threads = computing(LOCAL_PLACES, share)
         self._undisturbed = ExitStack()
         self._undisturbed.enter_context(undisturbed())
 
@@ -171,13 +172,13 @@ class _Gated:
 class _Resident:
     """A station with an event loop of its own in a thread, for a process that has none."""
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: Make, share: int) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="station", daemon=True)
         self._thread.start()
 
         async def build() -> Station:
-            return Station(await asyncio.to_thread(make))
+            return Station(await asyncio.to_thread(make), share=share)
 
         self._at_work: set[Future[Done]] = set()
         try:
@@ -217,19 +218,23 @@ _residents: dict[
 _building = threading.Lock()
 
 
-def submit(work: Work) -> Future[Done]:
+def submit(work: Work, share: int = 0) -> Future[Done]:
     """Start `work` in this process, beside what is at work already; for worker processes.
 
     The first case of another run closes the models of runs that have nothing at work here.
+
+    Args:
+        work: the case.
+        share: cores of this process, where it is one of several; 0: all that it may use.
     """
     with _building:
         if work.make not in _residents:
             for make in [make for make, resident in _residents.items() if resident.idle]:
                 _residents.pop(make).close()
-            _residents[work.make] = _Resident(work.make)
+            _residents[work.make] = _Resident(work.make, share)
         return _residents[work.make].submit(work)
 
 
-def perform(work: Work) -> Done:
-    """`work`, done in this process; safe to call from several threads at once, which then overlap."""
-    return submit(work).result()
+def perform(work: Work, share: int = 0) -> Done:
+    """As `submit`, to the end; safe to call from several threads at once, whose cases then overlap."""
+    return submit(work, share).result()

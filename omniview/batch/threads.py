@@ -6,7 +6,6 @@ interpreter for itself, takes time from the network, which is what all cases wai
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import cv2
+
+from omniview.core.cores import cores
 
 __all__ = ["computing", "undisturbed"]
 
@@ -25,14 +26,17 @@ _before: list[tuple[float, int]] = []
 """What held before each of those that are within: the first is what holds when none of them is any more."""
 
 
-def computing(most: int) -> ThreadPoolExecutor:
+def computing(most: int, share: int = 0) -> ThreadPoolExecutor:
     """Threads named "compute", at most `most`, as many as there are cores beside one for the network.
 
     More of them would take turns with each other, and with the network. Where the network has several
-    threads of its own, or this process is one of several, fewer cores may be idle than there are of these:
-    then the system shares the cores out.
+    threads of its own, fewer cores may be idle than there are of these: then the system shares them out.
+
+    Args:
+        most: threads that have something to do.
+        share: cores of this process, where it is one of several; 0: all that it may use.
     """
-    return ThreadPoolExecutor(max(1, min(most, (os.cpu_count() or 2) - 1)), thread_name_prefix="compute")
+    return ThreadPoolExecutor(max(1, min(most, (share or cores()) - 1)), thread_name_prefix="compute")
 
 
 @contextmanager

@@ -117,9 +117,9 @@ def score(
         console.print(f"Stopped. What is finished is in {escape(str(out))}; go on with --resume.")
         raise typer.Exit(_STOPPED) from error
     for name, one in result.summary["models"].items():
-        dice = one["metrics"]["dice"]
-        if dice["n"]:
-            console.print(f"{name}: mean Dice {dice['mean']:.3f} (n {dice['n']}, failed {one['failed']})")
+        dice = one["metrics"].get("dice", {"n": 0})  # of no row at all there is no metric either
+        what = f"mean Dice {dice['mean']:.3f}" if dice["n"] else "no Dice"
+        console.print(f"{name}: {what} (n {dice['n']}, failed {one['failed']})")
     if against is not None:
         from omniview.batch.against import compare_runs
 

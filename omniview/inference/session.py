@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from omniview.core.cores import cores
 from omniview.core.image import Array
 from omniview.errors import InferenceError, WeightsError
 from omniview.inference.binding import Bound
@@ -105,14 +106,12 @@ def open_session(path: Path, *, device: Device, threads: int, steady: bool = Fal
     Raises:
         WeightsError: the file is not a model that this ONNX Runtime can load.
     """
-    import os
-
     import onnxruntime as ort
 
     ort.disable_telemetry_events()  # for builds that do not look at the variable set in omniview/__init__.py
     options = ort.SessionOptions()
     options.log_severity_level = _ORT_ERRORS_ONLY
-    options.intra_op_num_threads = threads or max(1, (os.cpu_count() or 2) - 1)
+    options.intra_op_num_threads = threads or max(1, cores() - 1)
     options.inter_op_num_threads = 1
     # otherwise its threads go on waiting busily after a run, on the cores that the rest needs by then
     options.add_session_config_entry("session.force_spinning_stop", "1")

@@ -6,13 +6,13 @@ first), `.safetensors` hold numbers alone, for one of OmniView's own networks.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from omniview.core.cores import cores
 from omniview.core.image import Array, FloatArray
 from omniview.errors import CardError, InferenceError, WeightsError
 from omniview.inference.card import SpecialistCard
@@ -159,7 +159,7 @@ def open_torch(
         network,
         where,
         lower,
-        threads or max(1, (os.cpu_count() or 2) - 1),
+        threads or max(1, cores() - 1),
     )
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import pytest
 
+from omniview.batch.one import Question
+from omniview.batch.processes import Processes
 from omniview.batch.station import Station
 from omniview.batch.threads import computing, undisturbed
+from omniview.batch.work import Order
+from omniview.io.pair_types import Pairing
+from omniview.scoring import Plan
+from omniview.settings import Settings
 from tests.batch.otsu import OtsuModels
 
 
@@ -48,11 +54,24 @@ def test_an_interval_that_is_shorter_already_is_kept() -> None:
     assert _now() == (0.0005, 2)
 
 
-@pytest.mark.parametrize(("cores", "most", "threads"), [(None, 6, 1), (1, 6, 1), (4, 6, 3), (64, 6, 6)])
+@pytest.mark.parametrize(
+    ("cores", "share", "threads"),
+    [(1, 0, 1), (4, 0, 3), (64, 0, 6), (64, 1, 1), (64, 2, 1), (64, 4, 3)],
+)
 def test_one_core_is_left_to_the_network(
-    monkeypatch: pytest.MonkeyPatch, cores: int | None, most: int, threads: int
+    monkeypatch: pytest.MonkeyPatch, cores: int, share: int, threads: int
 ) -> None:
-    """And one thread computes however few there are."""
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    with computing(most) as pool:
+    """Of all cores, or of those of one process among several; one thread computes however few there are."""
+    monkeypatch.setattr("omniview.batch.threads.cores", lambda: cores)
+    with computing(6, share) as pool:
         assert pool._max_workers == threads
+
+
+def test_each_of_several_processes_takes_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of eight cores two jobs have four each, for the network and for the rest; ten have one each."""
+    monkeypatch.setattr("omniview.batch.processes.cores", lambda: 8)
+    monkeypatch.setattr("omniview.scoring.cores", lambda: 8)
+    planned = Plan(Path(), Pairing((), ()), Order(Question()), Settings())
+    for jobs, share in ((1, 8), (2, 4), (10, 1)):
+        assert Processes(jobs)._share == share
+        assert planned._shared_out(jobs).threads == (share if jobs > 1 else 0)
