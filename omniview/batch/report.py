@@ -11,7 +11,7 @@ from typing import Any
 from omniview import resources
 from omniview.batch.figures import Figure, area_agreement, boxes, cohort_gains, pairs
 from omniview.batch.figures_trust import predicted_dice, reliability_diagram, risk_curves
-from omniview.batch.findings import Findings
+from omniview.batch.findings import ALL, Findings
 from omniview.batch.html import Html, element, join
 from omniview.batch.report_cases import case_table, galleries, unscored
 from omniview.batch.report_facts import banners, facts, methods
@@ -19,7 +19,8 @@ from omniview.batch.report_results import comparisons, counts, harm, results, si
 from omniview.batch.report_trust import cohort_section, margin_note, reader_section, trust_table
 from omniview.batch.rows import OBSERVER
 from omniview.batch.summary import DISCLAIMER
-from omniview.batch.wording import between, p_value, signed, value_of
+from omniview.batch.wording import between, number_of, p_value, signed, value_of
+from omniview.core.prediction import ROLES
 
 __all__ = ["Section", "page", "report_html"]
 
@@ -38,8 +39,8 @@ def report_html(findings: Findings, about: Mapping[str, Any]) -> str:
     """
     gathered = findings.gathered
     tasks = sorted({str(task) for task in gathered.tasks} - {""})
-    n = len(gathered.names)
-    counted = f"{n:,} {'case' if n == 1 else 'cases'}; task: {', '.join(tasks) or 'none'}"
+    what = ", ".join(tasks) or about.get("task") or "none"  # where nothing could be read, what was asked for
+    counted = f"{number_of(len(gathered.names), 'case')}; task: {what}"
     head = join(
         [
             element("h1", "Segmentation scores"),
@@ -137,14 +138,16 @@ def _cards(findings: Findings) -> Html:
         )
     headline = findings.gathered.headline
     for one in findings.comparisons:
-        difference = one.difference
-        if one.group == "all" and one.metric == "dice" and one.b == headline and one.a == "specialist":
+        difference, compared = one.difference, (one.group, one.metric, one.a, one.b)
+        if compared == (ALL, "dice", ROLES[0], headline) and difference.n:
+            interval = signed_between(one)
             cards.append(
                 element(
                     "div",
                     element("span", f"{headline} \N{MINUS SIGN} specialist", class_="name"),
                     element("b", signed(difference.mean)),
-                    element("span", f"95 % interval {signed_between(one)}, p (Holm) {p_value(one.holm)}"),
+                    element("span", f"95 % interval {interval}" if interval else "no interval"),
+                    element("span", f"p (Holm) {p_value(one.holm)}"),
                     element("span", f"n {difference.n}; {harm(one)}"),
                     class_="card",
                 )

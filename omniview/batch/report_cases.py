@@ -10,8 +10,9 @@ import numpy as np
 
 from omniview.batch.findings import Findings
 from omniview.batch.html import Html, element, join, table
-from omniview.batch.series import ABSENT, STATUSES, Doubles, Picture
-from omniview.batch.wording import DASH, plain, title_of
+from omniview.batch.rows import FAILED, UNREADABLE
+from omniview.batch.series import ABSENT, STATUSES, Bools, Doubles, Gathered, Picture, Series
+from omniview.batch.wording import DASH, number_of, plain, title_of
 from omniview.core.looks import LOOKS, Layer
 
 __all__ = ["case_table", "galleries", "unscored"]
@@ -63,12 +64,25 @@ def unscored(findings: Findings) -> Html:
     reasons = findings.gathered.reasons
     if not reasons:
         return Html("")
-    models = findings.everything.models.values()
-    total = sum(model.failed + model.unreadable for model in models)
+    total = _without_score(findings.gathered)
     shown = reasons[:TOLD]
-    more = f"; {total - len(shown)} more are in cases.csv" if total > len(shown) else ""
-    caption = f"Why there is no score ({total} rows{more})."
-    return table(["Case", "Model", "Status", "Reason"], shown, caption=caption, words=4)
+    more = f"; {total - len(shown):,} more are in cases.csv" if total > len(shown) else ""
+    caption = f"Why there is no score ({number_of(total, 'row')}{more})."
+    return table(["Case", "Model", "Status", "Reason"], shown, caption=caption, words=4, kind="names")
+
+
+def _without_score(gathered: Gathered) -> int:
+    """How many rows have no score: of each reader where a truth has one's name, else of the model."""
+    total = 0
+    for name, series in gathered.models.items():
+        readers = [one for (model, _), one in gathered.readers.items() if model == name]
+        named = np.any([one.status != ABSENT for one in readers], axis=0) if readers else np.False_
+        total += int(np.count_nonzero(_bad(series) & ~named))
+    return total + sum(int(np.count_nonzero(_bad(one))) for one in gathered.readers.values())
+
+
+def _bad(series: Series) -> Bools:
+    return series.is_status(FAILED) | series.is_status(UNREADABLE)
 
 
 def case_table(findings: Findings) -> Html:
@@ -82,10 +96,12 @@ def case_table(findings: Findings) -> Html:
     left_out = ""
     if len(order) > MOST:
         scored = order[: int(np.count_nonzero(~np.isnan(dice)))]
-        left_out = (
-            f" Only the {ENDS} worst and the {ENDS} best of {len(order):,} are listed; all are in cases.csv."
-        )
-        order = np.concatenate((scored[:ENDS], scored[-ENDS:])) if len(scored) > 2 * ENDS else scored
+        shown = f"{len(scored):,} with a score"
+        if len(scored) > 2 * ENDS:
+            shown = f"{ENDS} worst and the {ENDS} best"
+            scored = np.concatenate((scored[:ENDS], scored[-ENDS:]))
+        left_out = f" Only the {shown} of {len(order):,} are listed; all are in cases.csv."
+        order = scored
     columns: list[tuple[str, str, Doubles]] = [
         (f"Dice: {name}", "dice", series.columns["dice"]) for name, series in gathered.models.items()
     ]
@@ -113,7 +129,7 @@ def case_table(findings: Findings) -> Html:
     )
     note = element("p", f"Press a heading to sort.{left_out}", class_="note screen")
     printed = element(
-        "p", f"Printed are at most the 45 worst cases; all are in cases.csv.{left_out}", class_="note paper"
+        "p", f"Printed are at most the 40 worst cases; all are in cases.csv.{left_out}", class_="note paper"
     )
     listed = table(head, rows, words=3 if several else 2, kind="sortable")
     return join(

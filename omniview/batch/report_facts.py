@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ _FIRST = (
 )
 _NOT_SHOWN = frozenset(("incomplete", "metrics", "unpaired", "resumed_anyway", "settings"))
 _TOLD = 50  # files that could not be paired
+_HASHES = re.compile(r"[0-9a-f]{40,}( [0-9a-f]{40,})*")  # of a model in several files: a hash each
 
 
 def banners(about: Mapping[str, Any]) -> Html:
@@ -53,7 +55,11 @@ def facts(about: Mapping[str, Any]) -> Html:
     if unpaired := about.get("unpaired"):
         shown = [(one.get("name", ""), one.get("reason", "")) for one in unpaired[:_TOLD]]
         more = f", the first {_TOLD} of {len(unpaired)}" if len(unpaired) > _TOLD else ""
-        parts.append(table(["File", "Reason"], shown, caption=f"Files that were not paired{more}.", words=2))
+        parts.append(
+            table(
+                ["File", "Reason"], shown, caption=f"Files that were not paired{more}.", words=2, kind="names"
+            )
+        )
     return join(parts)
 
 
@@ -63,7 +69,7 @@ def _listed(values: Mapping[str, Any]) -> Html:
         shown = _value(value)
         if shown:
             items += [element("dt", name.replace("_", " ")), element("dd", shown)]
-    return element("dl", *items, class_="facts")
+    return element("dl", *items, class_="facts") if items else Html("")
 
 
 def _value(value: Any) -> Html:
@@ -74,7 +80,7 @@ def _value(value: Any) -> Html:
         return Html("yes" if value else "no")
     if isinstance(value, Mapping):
         return _listed(value)
-    if isinstance(value, str) and len(value) >= 40 and " " not in value:
+    if isinstance(value, str) and _HASHES.fullmatch(value):
         return element("code", value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         if all(not isinstance(one, Mapping) for one in value):

@@ -5,7 +5,18 @@ from __future__ import annotations
 from omniview.batch.findings import HARM, Comparison, Findings, Group
 from omniview.batch.html import Html, element, join, table
 from omniview.batch.statistics import Spread
-from omniview.batch.wording import DASH, MAIN, between, p_value, plain, share, signed, title_of, value_of
+from omniview.batch.wording import (
+    DASH,
+    MAIN,
+    between,
+    number_of,
+    p_value,
+    plain,
+    share,
+    signed,
+    title_of,
+    value_of,
+)
 from omniview.core.metrics import METRICS
 
 __all__ = ["comparisons", "counts", "harm", "results", "signed_between"]
@@ -37,7 +48,8 @@ def results(findings: Findings, group: Group) -> Html:
             cells = (_cell(model.positives.get(m), m) for m in metrics)
             rows.append([f"{name}, without true negatives", n - model.true_negatives, *cells])
     caption = (
-        f"Mean and 95 % interval, {group.cases:,} cases. A case without a mask counts as the worst value."
+        f"Mean and 95 % interval, {number_of(group.cases, 'case')}. "
+        "A case without a mask counts as the worst value."
         + ("" if group.unit else " Distances are left out: some are in px, some in mm.")
     )
     everything = table(

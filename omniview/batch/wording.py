@@ -10,6 +10,7 @@ __all__ = [
     "MAIN",
     "between",
     "correlation",
+    "number_of",
     "p_value",
     "plain",
     "share",
@@ -71,6 +72,11 @@ def p_value(p: float | None) -> str:
 def share(part: int, whole: int) -> str:
     """A count as a share, with both numbers."""
     return f"{part} of {whole} ({part / whole:.0%})" if whole else DASH
+
+
+def number_of(count: int, what: str) -> str:
+    """How many of something whose plural ends in s."""
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def correlation(value: float | None) -> str:

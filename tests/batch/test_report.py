@@ -13,7 +13,7 @@ from omniview.batch.gather import Gatherer
 from omniview.batch.html import Html, element, table
 from omniview.batch.report import report_html
 from omniview.batch.report_cases import ENDS, MOST
-from omniview.batch.rows import FAILED
+from omniview.batch.rows import FAILED, UNREADABLE
 from omniview.batch.summary import DISCLAIMER
 from omniview.batch.tables import latex, markdown
 from tests.batch.conftest import CASES, NORMALS, PhantomRun
@@ -158,6 +158,47 @@ def test_only_real_losses_and_gains_of_fusion_are_shown() -> None:
     gathered = gatherer.finish()
     assert [picture.name for picture in gathered.harmed] == ["ruined", "lost"]
     assert [picture.name for picture in gathered.helped] == ["won"]
+
+
+def test_one_case_is_told_as_one() -> None:
+    """A single case has no interval, which is said instead of left open, and is not called cases."""
+    words = " ".join(Page(report_html(find(gathered_of({"specialist": [0.5], "fused": [0.6]})), {})).words)
+    assert "1 cases" not in words
+    assert words.count("no interval") == 3
+    assert "interval ," not in words
+
+
+def test_rows_without_a_score_are_counted_as_they_are_listed() -> None:
+    """Of a case with two readers, each of whom a model failed against, there are two such rows."""
+    gatherer = Gatherer()
+    rows = [row_of("two", "fused", None, FAILED, reader, reason="gone") for reader in ("ann", "bob")]
+    gatherer.add(record_of("two", rows))
+    gatherer.add(record_of("one", [row_of("one", "fused", None, UNREADABLE, reason="torn")]))
+    gatherer.add(record_of("good", [row_of("good", "fused", 0.5, truth="ann")]))
+    page = Page(report_html(find(gatherer.finish()), {}))
+    assert "Why there is no score (3 rows)." in page.words
+    assert (page.words.count("gone"), page.words.count("torn")) == (2, 1)
+
+
+def test_of_many_cases_those_with_a_score_are_listed() -> None:
+    """Where few of very many have one, these are listed, and nobody is told of best and worst."""
+    gatherer = Gatherer()
+    for case in range(MOST + 1):
+        status = "ok" if case < 20 else UNREADABLE
+        gatherer.add(record_of(f"c{case}", [row_of(f"c{case}", "fused", 0.5, status)]))
+    text = report_html(find(gatherer.finish()), {})
+    assert "Only the 20 with a score of 2,001 are listed" in text
+
+
+def test_hashes_stand_in_code() -> None:
+    """Those of a model in several files too; what is not set takes no line."""
+    text = report_html(
+        find(gathered_of({"fused": [0.5] * 2})), {"weights": {"one": f"{'a' * 64} {'b' * 64}"}}
+    )
+    assert f"<code>{'a' * 64} {'b' * 64}</code>" in text
+    assert "budget" not in report_html(
+        find(gathered_of({"fused": [0.5]})), {"settings": {"budget": {"daily": None}}}
+    )
 
 
 def test_of_very_many_cases_both_ends_are_listed() -> None:
