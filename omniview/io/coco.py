@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,83 +20,42 @@ import numpy.typing as npt
 from omniview.core.case import Truth
 from omniview.core.image import BoolArray, Image
 from omniview.errors import SizeMismatch, UnreadableFile
-from omniview.io.kinds import stem_of
-from omniview.io.pair_match import Grouped
-from omniview.io.pair_names import unique_name
-from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
 from omniview.io.remote import is_remote
 
-__all__ = ["pair_coco", "read_coco_truth"]
+__all__ = ["Annotations", "annotations_of", "annotations_or_none", "read_coco_truth"]
 
 _BROKEN = "Save it again in COCO's format: images, annotations, categories."
+_FARTHEST = 1e7
+"""Pixels from the origin within which a corner makes sense."""
+
+
+class _Object(NamedTuple):
+    """One annotation: its category's number as text, its outline or None, and whether it is a crowd."""
+
+    category: str
+    outline: Any
+    is_crowd: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Annotations:
+class Annotations:
     """What one file says.
 
     Attributes:
         files: image's number, as text, to its file name.
         sizes: image's number to (Y,X).
-        objects: image's number to (category, segmentation) of its objects.
-        categories: number to lower-case name.
+        objects: image's number to its objects.
+        categories: number, as text, to lower-case name.
+        has_outlines: whether any object has one, or there is no object.
+        has_key_points: whether it was made for the joints of bodies.
     """
 
     files: Mapping[str, str]
     sizes: Mapping[str, tuple[int, int]]
-    objects: Mapping[str, Sequence[tuple[Any, Any]]]
-    categories: Mapping[Any, str]
-
-
-def pair_coco(root: Path, truth: Path | None, images: Sequence[Grouped]) -> Pairing | None:
-    """The images with their annotations, or None if there are none.
-
-    Args:
-        root: of the images; without `truth` its JSON files, those of `annotations` and of the folders
-            directly inside are looked at.
-        truth: the JSON file, if it is known.
-        images: in the order that the pairs are to have.
-
-    Raises:
-        UnreadableFile: `truth` is no such file, is not there, or lies elsewhere.
-    """
-    if truth is not None and truth.suffix.lower() != ".json":
-        return None
-    found: dict[Path, _Annotations] = {}
-    for path in (*root.glob("*.json"), *root.glob("*/*.json")) if truth is None else (truth,):
-        try:
-            found[path] = _known(path)
-        except UnreadableFile:
-            if truth is not None:
-                raise
-    if not found:
-        return None
-    whose = {
-        name.replace("\\", "/").lower(): TruthFiles("", (path,), item)
-        for path, one in found.items()
-        for item, name in one.files.items()
-    }
-    alone = Counter(name.rsplit("/", 1)[-1] for name in whose)
-    by_name = {name.rsplit("/", 1)[-1]: truth for name, truth in whose.items()}
-    pairs, unpaired, used, names = [], [], set[TruthFiles](), set[str]()
-    for file, group, *_ in images:
-        short = file.name.lower()
-        mine = whose.get((file.below + file.name).lower()) or whose.get((group + file.name).lower())
-        if mine is None and alone[short] == 1:
-            mine = by_name[short]
-        name = unique_name(group + stem_of(file.name), group + file.name, names)
-        if mine is None:
-            unpaired.append(Unpaired(file.path, "no annotation file names this image"))
-            pairs.append(Pair(file.path, None, name))
-        else:
-            used.add(mine)
-            pairs.append(Pair(file.path, mine.files[0], name, (mine,)))
-    unpaired += [
-        Unpaired(Path(name), "annotated, but there is no such image")
-        for name, truth in whose.items()
-        if truth not in used
-    ]
-    return Pairing(tuple(pairs), tuple(unpaired))
+    objects: Mapping[str, Sequence[_Object]]
+    categories: Mapping[str, str]
+    has_outlines: bool
+    has_key_points: bool
 
 
 def read_coco_truth(path: Path, item: str, image: Image, labels: tuple[str, ...]) -> Truth:
@@ -115,7 +73,7 @@ def read_coco_truth(path: Path, item: str, image: Image, labels: tuple[str, ...]
         UnreadableFile: an outline cannot be understood, or a label has no category.
         SizeMismatch: the file was made for an image of another size.
     """
-    found = _known(path)
+    found = annotations_of(path)
     size = found.sizes.get(item, image.shape)
     if size != image.shape:
         raise SizeMismatch(
@@ -130,23 +88,43 @@ def read_coco_truth(path: Path, item: str, image: Image, labels: tuple[str, ...]
     for label in labels:
         if not everything and label.lower() not in names:
             raise UnreadableFile(f"{path.name} has no category {label!r}.", "Rename its categories.")
-    number = 0
-    for category, segmentation in found.objects.get(item, ()):
-        name = found.categories.get(category, "")
+    number = crowds = nameless = 0
+    for one in found.objects.get(item, ()):
+        name = found.categories.get(one.category)
+        nameless += name is None and not everything
         for k, label in enumerate(labels):
             if everything or name == label.lower():
                 number += 1
-                one = _object(segmentation, image.shape, path)
-                mask[k] |= one
-                instances[one] = number
-    return Truth(mask, str(path), instances if len(labels) == 1 and number else None)
+                crowds += one.is_crowd
+                drawn = _object(one.outline, image.shape, path)
+                mask[k] |= drawn
+                instances[drawn] = number
+    notes = []
+    if nameless:
+        notes.append(f"Objects of categories that {path.name} does not name were left out: {nameless}.")
+    if crowds:
+        notes.append(f"Objects are not told apart: outlines of several at once (iscrowd): {crowds}.")
+    counted = len(labels) == 1 and number and not crowds
+    return Truth(mask, str(path), instances if counted else None, tuple(notes))
 
 
-def _known(path: Path) -> _Annotations:
+def annotations_of(path: Path) -> Annotations:
     """What a file says.
 
     Raises:
         UnreadableFile: it is not there, lies elsewhere, or is no such file.
+    """
+    found = annotations_or_none(path)
+    if found is None:
+        raise UnreadableFile(f"{path.name} is not a file of COCO annotations.", _BROKEN)
+    return found
+
+
+def annotations_or_none(path: Path) -> Annotations | None:
+    """What a file says; None if it is JSON of another kind.
+
+    Raises:
+        UnreadableFile: it is not there, lies elsewhere, or is broken.
     """
     if is_remote(path):
         raise UnreadableFile(
@@ -161,29 +139,43 @@ def _known(path: Path) -> _Annotations:
 
 
 @lru_cache(maxsize=4)
-def _annotations(path: Path, _changed: int) -> _Annotations:
+def _annotations(path: Path, _changed: int) -> Annotations | None:
     """What a file says, parsed once as long as it does not change."""
     try:
         values = json.loads(path.read_bytes())
-        files = {str(one["id"]): str(one["file_name"]) for one in values["images"]}
+        if not isinstance(values, dict) or not {"images", "annotations"} <= values.keys():
+            return None
+        images = {str(one["id"]): one for one in values["images"]}
+        if len(images) < len(values["images"]):
+            raise ValueError  # two images of one number: whose are the objects?
+        files = {item: str(one["file_name"]) for item, one in images.items()}
         sizes = {
-            str(one["id"]): (int(one["height"]), int(one["width"]))
-            for one in values["images"]
-            if "height" in one and "width" in one
+            item: (int(one["height"]), int(one["width"]))
+            for item, one in images.items()
+            if one.get("height") and one.get("width")
         }
-        objects: dict[str, list[tuple[Any, Any]]] = {}
+        objects: dict[str, list[_Object]] = {}
         for one in values["annotations"]:
-            objects.setdefault(str(one["image_id"]), []).append((one.get("category_id"), one["segmentation"]))
-        categories = {one["id"]: str(one["name"]).lower() for one in values.get("categories", ())}
+            outline = one.get("segmentation") or None
+            found = _Object(str(one.get("category_id")), outline, bool(one.get("iscrowd")))
+            objects.setdefault(str(one["image_id"]), []).append(found)
+        categories = {str(one["id"]): str(one["name"]).lower() for one in values.get("categories") or ()}
+        bodies = any(one.get("keypoints") for one in values.get("categories") or ())
     except OSError as error:
         raise UnreadableFile(f"{path.name} cannot be read ({error.strerror}).", "Check the path.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UnreadableFile(f"{path.name} is not a file of COCO annotations.", _BROKEN) from error
-    return _Annotations(files, sizes, objects, categories)
+    outlined = not objects or any(one.outline for each in objects.values() for one in each)
+    return Annotations(files, sizes, objects, categories, outlined, bodies)
 
 
 def _object(segmentation: Any, shape: tuple[int, int], path: Path) -> BoolArray:
     """(Y,X) bool of one object."""
+    if segmentation is None:
+        raise UnreadableFile(
+            f"An object in {path.name} has a box but no outline.",
+            "Use annotations with outlines (segmentation).",
+        )
     try:
         if isinstance(segmentation, Mapping):
             height, width = segmentation["size"]
@@ -195,9 +187,12 @@ def _object(segmentation: Any, shape: tuple[int, int], path: Path) -> BoolArray:
             return np.repeat(values, runs).reshape(width, height).T
         mask = np.zeros(shape, np.bool_)
         for polygon in segmentation:
-            mask |= _filled(np.asarray(polygon, np.float64).reshape(-1, 2), shape)
+            points = np.asarray(polygon, np.float64).reshape(-1, 2)
+            if not (np.abs(points) < _FARTHEST).all():
+                raise ValueError
+            mask |= _filled(points, shape)
         return mask
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise UnreadableFile(f"An outline in {path.name} cannot be understood.", _BROKEN) from error
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from omniview.errors import InputError, UnreadableFile
-from omniview.io.coco import pair_coco
 from omniview.io.kinds import stem_of
 from omniview.io.listing import File, folders, folders_if_any, listed
+from omniview.io.pair_coco import pair_coco
 from omniview.io.pair_frames import with_frames
 from omniview.io.pair_list import is_list, pair_list
 from omniview.io.pair_match import Grouped, paired
