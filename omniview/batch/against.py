@@ -6,36 +6,30 @@ those of other machines and other versions.
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from omniview.batch.findings import TESTED
-from omniview.batch.rows import FAILED, OK
+from omniview.batch.finished import Key, Line, counted, read_finished, value_in
 from omniview.batch.series import Doubles
 from omniview.batch.statistics import Difference, compare_all, holm, tidy
-from omniview.core.metrics import METRICS, worst
-from omniview.errors import InputError, UnreadableFile
+from omniview.batch.wording import number_of, p_value
+from omniview.core.metrics import METRICS
+from omniview.errors import InputError
 from omniview.io.write import write_bytes, write_json
 
-__all__ = ["Against", "Move", "Test", "compare_runs"]
-
-Key: TypeAlias = tuple[str, str, str]
-"""Image, model, reader."""
-Line: TypeAlias = Mapping[str, str]
+__all__ = ["Against", "Move", "Test", "compare_runs", "in_words"]
 
 MOVED = 1e-6
 """A change of Dice that counts as one; what is less is the last digit of a file."""
-_COLUMNS = ("image", "model", "truth", "status", "dice", "quality", "truth_area_px")
-_NO_CAUSE = frozenset(
-    ("cases", "finished", "failed", "cost", "currency", "incomplete", "unpaired", "thumbnails")
-)
+TOLD = 10
+"""Rows that moved furthest, which a terminal shows."""
+_NO_CAUSE = frozenset(("cases", "finished", "failed", "cost", "currency", "incomplete", "thumbnails"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +74,7 @@ class Against:
 
     Attributes:
         out: name of this run's folder.
-        other: name of the other run's.
+        other: name of the other run's; where both have one name, it is told which is which.
         same: rows that both have and that did not move.
         moves: the others, the furthest first.
         only_here: cases that only this run has.
@@ -88,6 +82,8 @@ class Against:
         changed: fact about the run to its value (there, here), where they differ.
         tests: every metric that is tested, for each model that both have.
         left_out: metrics that both have and that are not tested: their distances are in different units.
+        unit: of distances; None where there are both.
+        ran: what ran here, and in the other run.
     """
 
     out: str
@@ -98,7 +94,9 @@ class Against:
     only_there: tuple[str, ...]
     changed: Mapping[str, tuple[Any, Any]]
     tests: tuple[Test, ...]
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[str, ...]
+    unit: str | None
+    ran: tuple[Mapping[str, Any], Mapping[str, Any]]
 
     @property
     def note(self) -> str:
@@ -109,18 +107,23 @@ class Against:
 
     def lines(self) -> Iterator[str]:
         """What to tell a person at a terminal."""
-        yield f"{len(self.moves)} rows moved, {self.same} did not."
+        yield f"{number_of(len(self.moves), 'row')} moved, {self.same} did not."
         for name, (there, here) in self.changed.items():
             yield f"changed: {name}: {_short(there)} -> {_short(here)}"
         for names, where in ((self.only_here, "this run"), (self.only_there, "the other run")):
             if names:
-                yield f"{len(names)} cases are only in {where}."
+                yield f"{number_of(len(names), 'case')} only in {where}."
         if self.note:
             yield self.note
         for test in self.tests:
             if test.metric == "dice" and test.difference.mean is not None:
-                p = "" if test.holm is None else f", p (Holm) {test.holm:.3f}"
+                p = "" if test.holm is None else f", p (Holm) {p_value(test.holm)}"
                 yield f"{test.model}: mean Dice {test.difference.mean:+.4f} (n {test.difference.n}{p})"
+        for move in self.moves[:TOLD]:
+            whose = move.model + (f" (reader {move.truth})" if move.truth else "")
+            yield f"{move.image}: {whose}: Dice {_short(move.before)} -> {_short(move.after)}: {move.why}"
+        if len(self.moves) > TOLD:
+            yield f"{number_of(len(self.moves) - TOLD, 'row')} moved less than these: see against.html."
 
     def to_json(self) -> dict[str, Any]:
         """As against.json has it."""
@@ -137,6 +140,7 @@ class Against:
                 for t in self.tests
             ],
             "not_compared": list(self.left_out),
+            "distance_unit": self.unit,
             "moves": [
                 {
                     "image": m.image,
@@ -148,6 +152,7 @@ class Against:
                 }
                 for m in self.moves
             ],
+            "about": {"this": dict(self.ran[0]), "other": dict(self.ran[1])},
         }
 
 
@@ -165,27 +170,31 @@ def compare_runs(out: Path, other: Path, *, write: bool = True) -> Against:
         OutputError: the comparison cannot be written.
     """
     if out.resolve() == other.resolve():
-        raise InputError(f"{out.name} cannot be compared with itself.", "Name the folder of another run.")
-    here, about_here = _load(out)
-    there, about_there = _load(other)
+        raise InputError(
+            f"{out.resolve().name} cannot be compared with itself.", "Name the folder of another run."
+        )
+    this, that = read_finished(out), read_finished(other)
+    here, there = this.rows, that.rows
     common = [key for key in here if key in there]
     if not common:
         raise InputError(
-            f"The runs in {out.name} and {other.name} share no case.",
+            f"The runs in {this.name} and {that.name} share no case.",
             "Compare runs over the same images; cases are matched by their names.",
         )
     moves = [move for key in common if (move := _move(key, there[key], here[key])) is not None]
     moves.sort(key=lambda m: -m.size)
     images_here, images_there = dict.fromkeys(k[0] for k in here), dict.fromkeys(k[0] for k in there)
+    alike = this.name == that.name
     found = Against(
-        out.resolve().name,
-        other.resolve().name,
+        this.name + " (this)" * alike,
+        that.name + " (other)" * alike,
         len(common) - len(moves),
         tuple(moves),
         tuple(image for image in images_here if image not in images_there),
         tuple(image for image in images_there if image not in images_here),
-        dict(_changes(about_there, about_here)),
+        dict(_changes(that.about, this.about)),
         *_tests(common, there, here),
+        (this.about, that.about),
     )
     if write:
         from omniview.batch.report_against import against_html
@@ -195,55 +204,17 @@ def compare_runs(out: Path, other: Path, *, write: bool = True) -> Against:
     return found
 
 
-def _load(folder: Path) -> tuple[dict[Key, Line], Mapping[str, Any]]:
-    try:
-        summary = json.loads((folder / "summary.json").read_text("utf-8"))
-        with (folder / "cases.csv").open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
-                raise UnreadableFile(
-                    f"cases.csv in {folder.name} has no column {', '.join(missing)}.",
-                    "It is not of this version, or was changed; score the folder again.",
-                )
-            rows: dict[Key, Line] = {(row["image"], row["model"], row["truth"]): row for row in reader}
-    except FileNotFoundError as error:
-        raise UnreadableFile(
-            f"{folder.name} holds no finished run: {Path(str(error.filename)).name} is missing.",
-            "Name a folder that `omniview score` wrote its results to.",
-        ) from error
-    except (OSError, ValueError, csv.Error) as error:
-        raise UnreadableFile(
-            f"The results in {folder.name} cannot be read ({type(error).__name__}).",
-            "Score the folder again, with --resume to keep what is finished.",
-        ) from error
-    about = summary.get("about") if isinstance(summary, dict) else None
-    if not isinstance(about, dict):
-        raise UnreadableFile(
-            f"summary.json in {folder.name} is not of a run of this version.",
-            "Score the folder again, with --resume to keep what is finished.",
-        )
-    return rows, about
-
-
-def _value(line: Line, name: str) -> float | None:
-    try:
-        value = float(line.get(name) or "nan")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
 def _move(key: Key, before: Line, after: Line) -> Move | None:
-    old, new = _value(before, "dice"), _value(after, "dice")
+    old, new = value_in(before, "dice"), value_in(after, "dice")
     same = old == new or (old is not None and new is not None and abs(old - new) <= MOVED)
     if same and before["status"] == after["status"]:
         return None
     why = []
     if before["status"] != after["status"]:
         why.append(f"{before['status']} became {after['status']}")
-    if _value(before, "truth_area_px") not in (None, _value(after, "truth_area_px")):
+    if value_in(before, "truth_area_px") not in (None, value_in(after, "truth_area_px")):
         why.append("the truth changed")
-    quality = _value(before, "quality"), _value(after, "quality")
+    quality = value_in(before, "quality"), value_in(after, "quality")
     if quality[0] != quality[1]:
         why.append(f"predicted Dice {_short(quality[0])} became {_short(quality[1])}")
     if after.get("reason") and after["reason"] != before.get("reason"):
@@ -256,7 +227,7 @@ def _changes(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[tupl
     for name in sorted({*there, *here}):
         if name in _NO_CAUSE:
             continue
-        a, b = there.get(name), here.get(name)
+        a, b = (_by_fact(run.get(name)) for run in (there, here))
         if isinstance(a, dict) and isinstance(b, dict):
             for inner, pair in _changes(a, b):
                 yield f"{name}.{inner}", pair
@@ -264,18 +235,30 @@ def _changes(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[tupl
             yield name, (a, b)
 
 
+def _by_fact(value: Any) -> Any:
+    """Of the models that played one part: each fact, and what it is of each of them."""
+    if not (isinstance(value, list) and value and all(isinstance(one, dict) for one in value)):
+        return value
+    facts: dict[str, Any] = {}
+    for name in dict.fromkeys(name for one in value for name in one):
+        each = [one.get(name) for one in value]
+        facts[name] = each[0] if all(one == each[0] for one in each) else each
+    return facts
+
+
 def _tests(
     common: list[Key], there: Mapping[Key, Line], here: Mapping[Key, Line]
-) -> tuple[tuple[Test, ...], tuple[str, ...]]:
-    """The tests, and the metrics that both runs have and that cannot be tested."""
+) -> tuple[tuple[Test, ...], tuple[str, ...], str | None]:
+    """The tests, the metrics that both runs have and that cannot be tested, and the unit of distances."""
     first: dict[tuple[str, str], Key] = {}  # of several readers the first one counts, as in the summary
     for image, model, truth in common:
         first.setdefault((image, model), (image, model, truth))
     found: list[tuple[str, str, Difference]] = []
     both = (there, here)
-    tested = [m for m in TESTED if all(any(_value(run[k], m) is not None for k in common) for run in both)]
+    tested = [m for m in TESTED if all(any(value_in(run[k], m) is not None for k in common) for run in both)]
     # the means of both would be of px here and of mm there, also where each pair for itself agrees
-    mixed = len({run[k].get("distance_unit") for run in both for k in common} - {None, ""}) > 1
+    units = {run[k].get("distance_unit") for run in both for k in common} - {None, ""}
+    mixed = len(units) > 1
     left_out = tuple(m for m in tested if mixed and METRICS[m].unit != "1")
     tested = [m for m in tested if m not in left_out]
     for model in dict.fromkeys(key[1] for key in common):
@@ -285,30 +268,24 @@ def _tests(
         ]
         differences = compare_all(pairs)
         found += [(model, m, one) for m, one in zip(tested, differences, strict=True) if one.n]
+    unit = None if mixed else next(iter(units), None)
     adjusted = holm([one.p or 0.0 for _, _, one in found])
-    return tuple(Test(*one, p) for one, p in zip(found, adjusted, strict=True)), left_out
+    return tuple(Test(*one, p) for one, p in zip(found, adjusted, strict=True)), left_out, unit
 
 
 def _column(run: Mapping[Key, Line], keys: list[Key], metric: str) -> Doubles:
-    return np.array([_counted(run[key], metric) for key in keys])
+    return np.array([counted(run[key], metric) for key in keys])
 
 
-def _counted(line: Line, metric: str) -> float:
-    """The metric as summaries count it, as far as a line of the file tells."""
-    value = _value(line, metric)
-    if value is not None:
-        return value
-    if line["status"] not in (OK, FAILED):
-        return math.nan
-    distance = METRICS[metric].unit != "1"
-    if line["status"] == OK and not distance:
-        return math.nan
-    lowest = _value(line, "diagonal") if distance else worst(metric, (0, 0))
-    return math.nan if lowest is None else lowest
+def in_words(value: Any) -> str:
+    """A fact as a person reads it."""
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {in_words(one)}" for name, one in value.items())
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    text = "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+    text = f"{value:.3f}" if isinstance(value, float) else in_words(value)
     return text if len(text) <= 60 else text[:57] + "..."

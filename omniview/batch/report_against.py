@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from omniview.batch.against import Against
+from omniview.batch.against import Against, in_words
 from omniview.batch.html import Html, element, join, table
 from omniview.batch.report import page
+from omniview.batch.report_facts import facts
 from omniview.batch.summary import DISCLAIMER
 from omniview.batch.wording import DASH, p_value, plain, signed, title_of
 
@@ -30,15 +30,18 @@ def against_html(found: Against) -> str:
         ("changed", "What had changed", _changed(found)),
         ("tests", "Did scores move on the whole?", _tests(found)),
         ("moves", "Cases that moved", _moves(found)),
+        ("here", f"What ran in {found.out}", facts(found.ran[0])),
+        ("there", f"What ran in {found.other}", facts(found.ran[1])),
     ]
-    return page("Two runs compared", head, sections, "OmniView")
+    made_by = str(found.ran[0].get("provided_by", "OmniView"))
+    return page("Two runs compared", head, sections, made_by)
 
 
 def _changed(found: Against) -> Html:
     parts: list[object] = []
     if found.changed:
-        rows = [(name, _text(there), _text(here)) for name, (there, here) in found.changed.items()]
-        parts.append(table(["Fact", found.other, found.out], rows, words=3))
+        rows = [(name, in_words(there), in_words(here)) for name, (there, here) in found.changed.items()]
+        parts.append(table(["Fact", found.other, found.out], rows, words=3, kind="names"))
     else:
         parts.append(element("p", "Versions, settings, weights and providers are the same in both runs."))
     for names, where in ((found.only_here, found.out), (found.only_there, found.other)):
@@ -52,7 +55,7 @@ def _tests(found: Against) -> Html:
     rows = [
         [
             test.model,
-            title_of(test.metric, None),
+            title_of(test.metric, found.unit),
             test.difference.n,
             join([signed(test.difference.mean, test.metric), element("small", _ends(test))]),
             f"{test.difference.better} / {test.difference.worse}",
@@ -99,9 +102,3 @@ def _sorted_table(head: list[str], rows: list[list[Any]]) -> Html:
 
 def _dice(value: float | None) -> str:
     return DASH if value is None else plain(value, "dice")
-
-
-def _text(value: Any) -> str:
-    return (
-        DASH if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    )

@@ -49,6 +49,36 @@ def test_what_moved_is_told_with_its_reason(tmp_path: Path) -> None:
     assert "weights.net: aa -> bb" in said
 
 
+def test_what_ran_is_compared_fact_by_fact(tmp_path: Path) -> None:
+    """Of two models in one part, what differs is told, what does not is left out; a terminal can show it."""
+    one, two = ({"model": name, "provider": "CPU", "weights_sha256": name * 64} for name in "ab")
+    there = _run(tmp_path / "there", _rows(), models={"specialist": [one | {"views": 2}, two | {"views": 8}]})
+    ran = {"specialist": [one | {"views": 1}, two | {"views": 1}], "omnimodel": [one]}
+    found = compare_runs(_run(tmp_path / "here", _rows(), models=ran), there)
+    assert found.changed["models.specialist.views"] == ([2, 8], 1)
+    assert set(found.changed) == {"models.specialist.views", "models.omnimodel"}
+    said = "\n".join(found.lines())
+    assert "models.specialist.views: [2, 8] -> 1" in said
+    assert "models.omnimodel: none -> model a, provider CPU" in said
+    assert found.to_json()["about"]["other"]["models"]["specialist"][1]["weights_sha256"] == "b" * 64
+    assert ("b" * 64).encode() in (tmp_path / "here" / "against.html").read_bytes()
+
+
+def test_a_terminal_names_the_cases(tmp_path: Path) -> None:
+    """Those that moved furthest, with the reason, and where the others are; small p values are bounds."""
+    there = _run(tmp_path / "one" / "out", [row_of(f"c{k}", "fused", 0.5) for k in range(20)])
+    here = _run(tmp_path / "two" / "out", [row_of(f"c{k}", "fused", 0.6 + k / 100) for k in range(20)])
+    found = compare_runs(here, there)
+    said = [*found.lines()]
+    assert "c19: fused: Dice 0.500 -> 0.790: the mask alone changed" in said
+    assert len([line for line in said if ": Dice 0.500" in line]) == 10
+    assert said[-1] == "10 rows moved less than these: see against.html."
+    assert "p (Holm) < 0.001" in "\n".join(said)
+    assert (found.out, found.other) == ("out (this)", "out (other)")
+    lone = [*compare_runs(_run(tmp_path / "lone", [row_of("c0", "fused", 0.5)]), there).lines()]
+    assert lone[:2] == ["0 rows moved, 1 did not.", "19 cases only in the other run."]
+
+
 def test_means_are_compared_in_pairs(tmp_path: Path) -> None:
     """Every case gains 0.1, one fails: the mean difference counts it as 0, and n is that of the pairs."""
     there = _run(tmp_path / "there", _rows())
@@ -70,6 +100,7 @@ def test_distances_in_other_units_are_not_compared(tmp_path: Path) -> None:
     there = _run(tmp_path / "there", rows["mm"])
     same = compare_runs(_run(tmp_path / "same", rows["mm"]), there)
     assert ("hd95" in {test.metric for test in same.tests}, same.left_out, same.note) == (True, (), "")
+    assert b"HD95, mm" in (tmp_path / "same" / "against.html").read_bytes()
     for name, changed in (("all", rows["px"]), ("one", one_apart)):
         found = compare_runs(_run(tmp_path / name, changed), there)
         assert {test.metric for test in found.tests} == {"dice"}
