@@ -97,6 +97,7 @@ class Journal:
                 self._file.execute("BEGIN EXCLUSIVE")
                 self._file.execute("COMMIT")
                 self._file.executescript(_TABLES)
+            self._identity = _identity(self.path)
         except BaseException:
             self._file.close()
             raise
@@ -159,12 +160,31 @@ class Journal:
             values = ((name, _text(value)) for name, value in {"schema": _SCHEMA, **about}.items())
             file.executemany("INSERT INTO about VALUES (?, ?)", values)
 
+    def see_itself(self) -> None:
+        """Let nothing be written to a folder that is another by now, and may be another run's.
+
+        A file that was deleted or moved away stays writable to whoever has it open, and nobody else sees it.
+
+        Raises:
+            OutputError: the journal is not where it was begun.
+        """
+        try:
+            found = _identity(self.path)
+        except OSError:  # a disk or share that fails is told of by the writing itself
+            return
+        if found != self._identity:
+            raise OutputError(
+                f"{self.path} is gone: deleted, moved, or its share went away.",
+                "Bring the folder back and go on with --resume, or score anew.",
+            )
+
     def add(self, done: Done) -> None:
         """Write a finished case, and return when it is on the disk; its masks come first.
 
         Raises:
-            OutputError: it cannot be written; what was there stays.
+            OutputError: it cannot be written, or the journal is gone; what was there stays.
         """
+        self.see_itself()
         for name, content in done.files.items():
             write_bytes(self.path.parent / name, content)
         record = done.record
@@ -244,6 +264,19 @@ class Records:
         query = "SELECT record, thumbnail FROM input JOIN done USING (name) ORDER BY place"
         for record, thumbnail in self._journal.rows(query):
             yield Record.from_json(json.loads(record), thumbnail)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells this file from another one of its name; None where there is none.
+
+    Raises:
+        OSError: that cannot be told.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _text(value: Any) -> str:

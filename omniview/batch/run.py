@@ -236,6 +236,7 @@ class Run:
         """Write everything that is made of the journal; what summary.json then holds."""
         from omniview.batch.publish import publish
 
+        journal.see_itself()
         totals = journal.totals()
         about = {
             **self._about,

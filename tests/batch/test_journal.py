@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,23 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     with Journal(tmp_path), pytest.raises(OutputError, match="another run is writing"):
         Journal(tmp_path)
     Journal(tmp_path).close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file is not deleted there")
+def test_a_folder_that_was_taken_away_is_not_written_to(tmp_path: Path) -> None:
+    """Neither where it was deleted meanwhile, nor where another run has begun in its place."""
+    with Journal(tmp_path / "out") as journal:
+        journal.begin({}, INPUTS)
+        journal.add(done("a"))
+        (tmp_path / "out").rename(tmp_path / "moved")
+        with pytest.raises(OutputError, match="is gone"):
+            journal.add(done("b"))
+        assert not (tmp_path / "out").exists()
+        with Journal(tmp_path / "out"), pytest.raises(OutputError, match="is gone"):
+            journal.add(done("b"))
+        assert not (tmp_path / "out" / "masks").exists()
+    with Journal(tmp_path / "moved") as journal:
+        assert journal.finished() == {"a"}
 
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +111,23 @@ async def test_two_runs_on_one_folder_are_refused(folder: Path, tmp_path: Path) 
     with Journal(tmp_path / "out"), pytest.raises(OutputError, match="another run is writing"):
         await a_run(folder, tmp_path / "out").go()
     assert (await a_run(folder, tmp_path / "out").go()).totals.finished == 6
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file is not deleted there")
+async def test_results_that_were_deleted_meanwhile_are_not_mixed_with_others(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Whoever deletes a folder and scores into it anew gets the new run's results, and not the old one's."""
+    out = tmp_path / "out"
+    begun = asyncio.Event()
+    notes = Meanwhile(begun.set)
+    going = asyncio.create_task(a_run(folder, out, slow(), notes=notes).go())
+    await begun.wait()
+    shutil.rmtree(out)
+    await a_run(folder, out, limit=2).go()
+    with pytest.raises(OutputError, match="is gone"):
+        await going
+    assert len((out / "cases.csv").read_text("utf-8").splitlines()) == 5
 
 
 @pytest.mark.parametrize("emptied", [False, True])
