@@ -285,6 +285,7 @@ async def test_a_pause_starts_nothing_new(folder: Path, tmp_path: Path) -> None:
     run.pause()
     assert [one.paused for one in notes] == [True]
     going = asyncio.create_task(run.go())
+    await until(lambda: len(notes) == 2)
     await asyncio.sleep(0.2)
     assert not notes.names
     run.resume()
