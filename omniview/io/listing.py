@@ -10,16 +10,21 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from omniview.errors import UnreadableFile
 from omniview.io.kinds import is_image_name, unopened
 from omniview.io.pair_types import Unpaired
-from omniview.io.remote import entries, is_remote
+from omniview.io.remote import entries, is_http, is_remote
 
 __all__ = ["File", "folders", "folders_if_any", "listed"]
 
 _OF_SYSTEMS = frozenset(("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information"))
 """Folders that archives, disk stations and systems add, with copies and thumbnails, in lower case."""
+_NO_IMAGES = frozenset(
+    ("README", "LICENSE", "LICENCE", "COPYING", "AUTHORS", "CHANGELOG", "MAKEFILE", "VERSION")
+)
+"""Files without a suffix that lie beside images without one."""
 
 
 class File(NamedTuple):
@@ -29,16 +34,18 @@ class File(NamedTuple):
         folder: where it lies.
         name: its own.
         below: folders below the root, each with a slash behind it.
+        written: its name in an address, where that is quoted.
     """
 
     folder: str
     name: str
     below: str
+    written: str = ""
 
     @property
     def path(self) -> Path:
         """The same as a Path."""
-        return Path(self.folder, self.name)
+        return Path(self.folder, self.written or self.name)
 
 
 def listed(
@@ -92,8 +99,13 @@ class _Wanted(NamedTuple):
         """Whether a file of that name can be opened; what looks as if it should be is put into `left`."""
         if self.holding not in name.lower():
             return False
-        if is_image_name(name) or (self.suffixless and "." not in name):
+        if is_image_name(name):
             return True
+        if self.suffixless and "." not in name:
+            if name.upper() == "DICOMDIR":
+                self.left.append(Unpaired(Path(folder, name), "it is the index of a study"))
+                return False
+            return name.upper() not in _NO_IMAGES
         if (reason := unopened(name)) is not None:
             self.left.append(Unpaired(Path(folder, name), reason))
         return False
@@ -127,15 +139,23 @@ def _within(path: str, folder: str) -> bool:
 
 def _listed_elsewhere(folder: str, below: str, wanted: _Wanted) -> Iterator[File]:
     """As `listed`, through fsspec; `without` is compared as it is written."""
-    for name, is_folder in entries(folder):
-        if not name or name[0] == ".":
+    try:
+        found = entries(folder)
+    except UnreadableFile as error:
+        if not below:
+            raise
+        wanted.left.append(Unpaired(Path(folder), f"this folder cannot be listed ({error.message})"))
+        return
+    for written, is_folder in found:
+        name = unquote(written) if is_http(folder) else written
+        if not name or name[0] in ".?":
             continue
-        inner = f"{folder.rstrip('/')}/{name}"
+        inner = f"{folder.rstrip('/')}/{written}"
         if is_folder:
             if wanted.deep and inner != wanted.without and name.lower() not in _OF_SYSTEMS:
                 yield from _listed_elsewhere(inner, f"{below}{name}/", wanted)
         elif wanted.name(folder, name):
-            yield File(folder, name, below)
+            yield File(folder, name, below, written if written != name else "")
 
 
 def folders(folder: Path) -> dict[str, Path]:
@@ -145,7 +165,9 @@ def folders(folder: Path) -> dict[str, Path]:
         UnreadableFile: it is not a folder that can be listed.
     """
     if is_remote(folder):
-        return {name.lower(): folder / name for name, is_folder in entries(str(folder)) if is_folder}
+        inside = [name for name, is_folder in entries(str(folder)) if is_folder]
+        quoted = is_http(folder)
+        return {(unquote(name) if quoted else name).lower(): folder / name for name in inside}
     try:
         with os.scandir(folder) as there:
             return {entry.name.lower(): Path(entry.path) for entry in there if entry.is_dir()}

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from omniview.errors import InputError, UnreadableFile
 from omniview.io.kinds import stem_of
@@ -38,7 +39,7 @@ from omniview.io.pair_names import (
 )
 from omniview.io.pair_sort import images_alone, masks_alone, sorted_out
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
-from omniview.io.remote import fetched, is_remote, shown_name
+from omniview.io.remote import fetched, is_http, is_remote, shown_name
 
 __all__ = [
     "Pair",
@@ -164,10 +165,18 @@ def _tree(folder: Path) -> _Tree:
         if not found and at == own:  # `masks/x` beside `x`
             found = [path / at.name for name, path in siblings.items() if rank_of_folder(name) is not None]
         if found := [path for path in found if path.parent == at.parent or path.is_dir()]:
-            masks = tuple((path, f"{path.relative_to(at.parent).as_posix()}/") for path in sorted(found))
-            others = (f"{path.name}/" for name, path in siblings.items() if rank_of_folder(name) is None)
-            return _Tree(at.parent, f"{own.relative_to(at.parent).as_posix()}/", masks, tuple(others))
+            masks = tuple((path, _seen(path, at.parent)) for path in sorted(found))
+            others = [path for name, path in siblings.items() if rank_of_folder(name) is None]
+            return _Tree(
+                at.parent, _seen(own, at.parent), masks, tuple(_seen(path, at.parent) for path in others)
+            )
     return _Tree(own, "", (), ())
+
+
+def _seen(path: Path, above: Path) -> str:
+    """Where a folder is, seen from one above it, with a slash behind each."""
+    below = f"{path.relative_to(above).as_posix()}/"
+    return unquote(below) if is_http(above) else below
 
 
 def _beside(name: str, siblings: Mapping[str, Path]) -> Iterator[Path]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "entries",
     "fetched",
+    "is_http",
     "is_remote",
     "offline",
     "refuse_offline",
@@ -35,6 +36,7 @@ __all__ = [
     "url_of",
 ]
 
+_OF_THIS_MACHINE = ("file://", "local://")
 _SHORTEST = 3
 """Letters and colon of a scheme; one letter and a colon are a drive of Windows."""
 _USERINFO = re.compile(r"[^/?]*@|[^/:?\[]*:(?!\d*(?:[/?]|$)).*@")
@@ -50,6 +52,11 @@ def is_remote(path: PurePath | str) -> bool:
     """Whether this lies elsewhere, by its first part."""
     first = str(path).replace("\\", "/").partition("/")[0]
     return len(first) >= _SHORTEST and first.endswith(":") and first[:-1].isalnum()
+
+
+def is_http(path: PurePath | str) -> bool:
+    """Whether this is reached by HTTP, where names are quoted: a space is %20."""
+    return is_remote(path) and str(path).lower().startswith(("http:", "https:"))
 
 
 def url_of(path: PurePath | str) -> str:
@@ -97,9 +104,9 @@ def refuse_offline(path: PurePath | str) -> None:
     """Let nothing that lies elsewhere be reached while no socket may be opened.
 
     Raises:
-        NotAllowed: it is remote.
+        NotAllowed: it is remote, and no address of this machine's own files.
     """
-    if is_remote(path):
+    if is_remote(path) and not url_of(path).startswith(_OF_THIS_MACHINE):
         raise NotAllowed(
             f"{shown(path)} is reached by sockets, and offline none is opened.", "Leave --offline out."
         )
@@ -115,7 +122,11 @@ def entries(folder: str) -> list[tuple[str, bool]]:
     with _said_in_words(folder):
         system, place = _opened(folder)
         found = system.ls(place, detail=True)
-    return [(one["name"].rstrip("/").rpartition("/")[2], one["type"] == "directory") for one in found]
+    names = [(one["name"].rstrip("/"), one["type"] == "directory") for one in found]
+    if is_http(folder):  # a page of links: to sort it, to the folder above, to elsewhere
+        start = f"{place.rstrip('/')}/"
+        names = [(name, is_folder) for name, is_folder in names if name.rpartition("/")[0] + "/" == start]
+    return [(name.rpartition("/")[2], is_folder) for name, is_folder in names]
 
 
 def stamp(path: PurePath) -> str:

@@ -292,12 +292,14 @@ def test_dicom_studies(tmp_path: Path) -> None:
     """Files without a suffix are found, clips are a case a frame, and what is no image is told."""
     dicom(tmp_path / "study" / "IM0001", 1)
     dicom(tmp_path / "study" / "IM0002", 12)
-    (tmp_path / "study" / "DICOMDIR").write_bytes(b"neither image nor anything")
+    for name in ("DICOMDIR", "IM0003", "README"):
+        (tmp_path / "study" / name).write_bytes(b"neither image nor anything")
     pairing = pair_anything(tmp_path / "study")
     assert [pair.name for pair in pairing.pairs] == ["IM0001", *(f"IM0002#{n:02d}" for n in range(12))]
     assert [pair.frame for pair in pairing.pairs[1:]] == list(range(12))
     told = {one.path.name: one.reason for one in pairing.unpaired}
-    assert told["DICOMDIR"] == "not an image of a known kind"
+    assert told["DICOMDIR"] == "it is the index of a study"
+    assert told["IM0003"] == "not an image of a known kind"
     assert "IM0001" in told
 
 

@@ -179,6 +179,63 @@ async def test_offline_a_run_asks_for_no_stamp_and_no_mask(
     assert reached == []
 
 
+def test_files_of_this_machine_are_read_offline(tmp_path: Path) -> None:
+    """An address of a file here needs no socket."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"x")
+    with offline():
+        (pair,) = pair_anything(Path(tmp_path.as_uri())).pairs
+        with fetched(pair.image) as here:
+            assert here.read_bytes() == b"x"
+    refuse_offline(pair.image)
+
+
+class _Pages:
+    """Folders as a web server shows them: links, some of which lead elsewhere."""
+
+    def ls(self, place: str, *, detail: bool) -> list[dict[str, str]]:
+        """Links on the page of a folder."""
+        assert detail
+        held = {
+            "": ["Ground%20Truth/", "Original/", "README", "?C=N;O=D"],
+            "Original/": ["b%20(1).png", "a/x.png", "?C=M;O=A"],
+            "Ground%20Truth/": ["b%20(1).png"],
+        }[place.removeprefix("https://h/set").strip("/") + "/" * (place != "https://h/set")]
+        links = [f"{place}/{name}" for name in held] + ["https://h/", "https://h/other/y.png"]
+        return [{"name": link, "type": "directory" if link.endswith("/") else "file"} for link in links]
+
+
+@pytest.mark.parametrize("folder", ["https://h/set", "https://h/set/Original"])
+def test_pages_of_a_web_server(monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    """Names are those that files have, not as addresses quote them; links to elsewhere are not followed."""
+    monkeypatch.setattr(core, "url_to_fs", lambda url: (_Pages(), url))
+    pairing = pair_anything(Path(folder))
+    (pair,) = pairing.pairs
+    assert pair.name == "b (1)"
+    assert url_of(pair.image) == "https://h/set/Original/b%20(1).png"
+    assert [url_of(truth.files[0]) for truth in pair.truths] == ["https://h/set/Ground%20Truth/b%20(1).png"]
+    assert not pairing.unpaired
+
+
+def test_a_folder_elsewhere_that_cannot_be_listed_is_told(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What can be listed is paired, and the rest is named with the cause."""
+    own = core.url_to_fs
+
+    def refuses(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+        if url.endswith("/images/shut"):
+            raise PermissionError(url)
+        found: tuple[fsspec.AbstractFileSystem, str] = own(url)
+        return found
+
+    fsspec.filesystem("memory").pipe("/ward/images/shut/x.png", b"x")
+    monkeypatch.setattr(core, "url_to_fs", refuses)
+    pairing = pair_anything(bucket)
+    assert len(pairing.pairs) == CASES
+    assert [(one.path.name, "may not be read" in one.reason) for one in pairing.unpaired] == [("shut", True)]
+
+
 def test_the_door_is_shut_offline(bucket: Path) -> None:
     """Nothing is listed, asked for or brought here within `offline`, also nested; afterwards all is."""
     with offline():
