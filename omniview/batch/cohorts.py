@@ -51,6 +51,11 @@ class Way:
     chooser: str
     scores: Doubles
 
+    @property
+    def short(self) -> str:
+        """The title where there is little room: without what explains it."""
+        return self.title.split(",")[0].split(" (")[0]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cohort:

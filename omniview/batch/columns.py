@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+import omniview
 from omniview.batch.rows import COLUMNS, FAILED, NO_TRUTH, NOT_ASKED, OBSERVER, OK, UNREADABLE
 from omniview.core.metrics import DEFAULT_TOLERANCE, METRICS
 
@@ -121,6 +122,7 @@ NUMBERS = tuple(name for name, column in TABLE.items() if column.type != "text" 
 def columns_json() -> dict[str, Any]:
     """What columns.json holds."""
     return {
+        "provided_by": f"OmniView {omniview.__version__}",
         "file": "cases.csv: UTF-8, commas, one row a case and model; blank: undefined or not known",
         "columns": [
             {

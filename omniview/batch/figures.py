@@ -192,8 +192,7 @@ def cohort_gains(findings: Findings) -> Figure | None:
     canvas.line(axes.at_x(0), axes.top, axes.at_x(0), axes.top + axes.height, MUTED)
     for place, one in enumerate(shown):
         gain, y = one.gains[model], axes.top + (place + 0.5) * row
-        title = one.way.title.split(",")[0].split(" (")[0]
-        canvas.text(left - 10, y + 4, f"{one.end}, {title}", anchor="end")
+        canvas.text(left - 10, y + 4, f"{one.end}, {one.way.short}", anchor="end")
         if gain.low is not None and gain.high is not None:
             canvas.line(axes.at_x(gain.low), y, axes.at_x(gain.high), y, INK, stroke_width=1.6)
         biased = bool(one.way.chooser)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from omniview.batch.findings import HARM, Findings, Group
 from omniview.batch.statistics import REPLICATES, Spread
@@ -30,6 +31,8 @@ _TEX = str.maketrans(
         "\n": " ",
     }
 )
+_NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""Shrinks what is wider than the text, and nothing else."""
 _MARKDOWN = str.maketrans(
     {"\\": r"\\", "|": r"\|", "<": "&lt;", ">": "&gt;", "*": r"\*", "_": r"\_", "`": r"\`", "\n": " "}
 )
@@ -37,22 +40,42 @@ _MARKDOWN = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table in words; its first column heads the rows."""
+    """A table in words; its first columns are names, the others numbers."""
 
     label: str
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    names: int = 1
 
 
-def latex(findings: Findings) -> str:
-    r"""Tables for `\usepackage{booktabs}`; numbers are set as text, whatever the names hold."""
-    return "% needs \\usepackage{booktabs}\n\n" + "\n".join(_latex(one) for one in _tables(findings))
+def latex(findings: Findings, about: Mapping[str, Any] | None = None) -> str:
+    r"""Tables for `\usepackage{booktabs,graphicx}`; numbers are set as text, whatever the names hold.
+
+    Args:
+        findings: of the run.
+        about: what ran, as summary.json has it; told in comments.
+    """
+    said = (r"needs \usepackage{booktabs,graphicx}", *_origin(about or {}))
+    comments = "".join(f"% {line}\n" for line in said)
+    return f"{comments}\n" + "\n".join(_latex(one) for one in _tables(findings))
 
 
-def markdown(findings: Findings) -> str:
-    """The same tables for a README or a notebook."""
-    return "\n".join(_markdown(one) for one in _tables(findings))
+def markdown(findings: Findings, about: Mapping[str, Any] | None = None) -> str:
+    """The same tables for a README or a notebook, and below them what ran."""
+    tables = "\n".join(_markdown(one) for one in _tables(findings))
+    origin = "".join(f"- {line.translate(_MARKDOWN)}\n" for line in _origin(about or {}))
+    return f"{tables}\n{origin}" if origin else tables
+
+
+def _origin(about: Mapping[str, Any]) -> Iterator[str]:
+    """Version, models with hashes and providers, a line each: tables leave the folder that tells it all."""
+    if made_by := about.get("provided_by"):
+        yield f"{made_by}; settings and all else that ran: summary.json of this run"
+    for role, ran in about.get("models", {}).items():
+        for one in ran:
+            facts = (f"{name} {value}" for name, value in one.items() if name != "model")
+            yield " ".join(f"{role}: {one.get('model', '')}, {', '.join(facts)}".split())
 
 
 def _tables(findings: Findings) -> list[_Table]:
@@ -112,7 +135,8 @@ def _comparisons(findings: Findings) -> _Table:
         "Paired comparisons: mean difference with 95 % confidence interval, Wilcoxon signed-rank test, "
         f"adjusted after Holm over {len(rows)} comparisons. Harmed: pairs that lose more than {HARM:g} Dice."
     )
-    return _Table("comparisons", caption, ["", "Metric", "n", "Difference", "p", "p (Holm)", "Harmed"], rows)
+    head = ["", "Metric", "n", "Difference", "p", "p (Holm)", "Harmed"]
+    return _Table("comparisons", caption, head, rows, names=2)
 
 
 def _cohorts(findings: Findings) -> _Table:
@@ -120,7 +144,7 @@ def _cohorts(findings: Findings) -> _Table:
     models = list(cohorts[0].dice)
     rows = [
         [
-            f"{one.end.capitalize()}, {one.way.title}",
+            f"{one.end.capitalize()}, {one.way.short}",
             str(next(iter(one.dice.values())).n),
             *(_cell(one.dice[m], "dice") for m in models),
             DASH if one.equal is None else f"{one.equal:.3f}",
@@ -138,20 +162,21 @@ def _cohorts(findings: Findings) -> _Table:
 def _latex(one: _Table) -> str:
     head = " & ".join(_tex(cell) for cell in one.head)
     lines = "\n".join("  " + " & ".join(_tex(cell) for cell in row) + r" \\" for row in one.rows)
-    columns = "l" + "r" * (len(one.head) - 1)
+    columns = "l" * one.names + "r" * (len(one.head) - one.names)
     return "\n".join(
         [
             r"\begin{table}",
             r"  \centering\small",
             f"  \\caption{{{_tex(one.caption)}}}",
             f"  \\label{{tab:{''.join(c for c in one.label if c.isalnum() or c == '-')}}}",
+            "  " + _NO_WIDER,
             f"  \\begin{{tabular}}{{{columns}}}",
             r"  \toprule",
             f"  {head} \\\\",
             r"  \midrule",
             lines,
             r"  \bottomrule",
-            r"  \end{tabular}",
+            r"  \end{tabular}}",
             r"\end{table}",
             "",
         ]
@@ -168,5 +193,5 @@ def _markdown(one: _Table) -> str:
     head, *rows = (
         f"| {' | '.join(cell.translate(_MARKDOWN) for cell in row)} |" for row in (one.head, *one.rows)
     )
-    rule = f"|---|{'---:|' * (len(one.head) - 1)}"
+    rule = f"|{'---|' * one.names}{'---:|' * (len(one.head) - one.names)}"
     return "\n".join([one.caption.translate(_MARKDOWN), "", head, rule, *rows, ""])

@@ -225,6 +225,7 @@ def test_tables_for_a_paper() -> None:
     found = find(gathered)
     tex, marked = latex(found), markdown(found)
     assert "booktabs" in tex
+    assert tex.count(r"\resizebox") == tex.count(r"\end{tabular}}") == 3  # none is wider than the text
     assert tex.count(r"\toprule") == tex.count(r"\bottomrule") == tex.count(r"\begin{table}") == 3
     assert "Dice & 0.600 [" in tex
     assert "| Dice | 0.600 [" in marked
@@ -233,6 +234,20 @@ def test_tables_for_a_paper() -> None:
     assert "\N{MINUS SIGN}" not in tex
     widths = {line.count("|") for line in marked.split("\n\n")[1].splitlines()}
     assert len(widths) == 1
+
+
+def test_tables_say_what_ran() -> None:
+    """Version, model, hash and provider, in comments of LaTeX, and below the tables of Markdown."""
+    found = find(gathered_of({"fused": [0.5, 0.6]}))
+    ran = {"model": "net_a\n%b", "provider": "CPU", "weights_sha256": "ab" * 32}
+    about = {"provided_by": "OmniView 9", "models": {"specialist": [ran]}}
+    tex, marked = latex(found, about), markdown(found, about)
+    top = tex[: tex.index("\\begin{table}")].strip().splitlines()
+    assert all(line.startswith("% ") for line in top)
+    assert any("OmniView 9" in line for line in top)
+    assert f"% specialist: net_a %b, provider CPU, weights_sha256 {'ab' * 32}" in top
+    assert marked.endswith(f"- specialist: net\\_a %b, provider CPU, weights\\_sha256 {'ab' * 32}\n")
+    assert latex(found).count("%") == tex.count("%") - 3
 
 
 def test_latex_survives_any_name() -> None:
