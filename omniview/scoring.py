@@ -29,7 +29,7 @@ from omniview.compose import Composer, model_folders, policy_of
 from omniview.core.asking import AskPolicy, Share, rule_from
 from omniview.core.cores import cores
 from omniview.core.task import TASKS
-from omniview.errors import SettingsError
+from omniview.errors import OmniViewError, SettingsError
 from omniview.inference.variants import precision_here
 from omniview.io.pair import Pairing, pair_anything
 from omniview.io.remote import is_remote, refuse_offline, shown
@@ -338,11 +338,33 @@ def score(
 
 
 def _waited_for(work: Coroutine[Any, Any, T]) -> T:
-    """The result, also where an event loop is running already, as in a notebook."""
-    if not _has_loop():
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1, thread_name_prefix="score") as thread:
-        return thread.submit(asyncio.run, work).result()
+    """The result, also where an event loop is running already, as in a notebook.
+
+    Raises:
+        OmniViewError: the main thread has ended, and with it Python's threads for whatever is not begun yet.
+    """
+    try:
+        if not _has_loop():
+            return asyncio.run(work)
+        with ThreadPoolExecutor(1, thread_name_prefix="score") as thread:
+            return thread.submit(asyncio.run, work).result()
+    except RuntimeError as error:
+        if not _leaving():
+            raise
+        raise OmniViewError(
+            "The program's main thread ended while another was scoring; what is finished is kept.",
+            "Let the main thread wait for it (join), then go on with resume='yes'.",
+        ) from error
+
+
+def _leaving() -> bool:
+    """Whether the program is ending, when Python begins nothing in threads any more."""
+    with ThreadPoolExecutor(1) as probe:
+        try:
+            probe.submit(int)
+        except RuntimeError:
+            return True
+    return False
 
 
 def _has_loop() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from hashlib import sha256
@@ -59,6 +60,49 @@ async def test_it_works_in_a_notebook(folder: Path, tmp_path: Path) -> None:
     """Where an event loop is running already, the call blocks and returns just the same."""
     result = omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", views=1, limit=2)
     assert result.totals.finished == 2
+
+
+_LEAVING = """
+import sys, threading
+import omniview
+from omniview.errors import OmniViewError
+
+finished, enough = [], threading.Event()
+
+def told(progress):
+    finished.append(progress)
+    if len(finished) > 4:
+        enough.set()
+
+def work():
+    chosen = {"task": "polyp", "omnimodel": "none", "views": 1}
+    try:
+        omniview.score(sys.argv[1], sys.argv[2], on_progress=told, **chosen)
+    except OmniViewError as error:
+        print(error)
+    finally:
+        enough.set()
+
+threading.Thread(target=work).start()
+enough.wait()
+"""
+
+
+def test_a_main_thread_that_leaves_is_named(folder: Path, tmp_path: Path) -> None:
+    """Python gives no threads any more by then; the run says so, no case is a failed row, and it goes on."""
+    many = write_set(tmp_path / "many", 300)
+    told = subprocess.run(
+        [sys.executable, "-c", _LEAVING, str(many), str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert "main thread ended" in told.stdout
+    assert "join" in told.stdout
+    chosen: dict[str, Any] = {"task": "polyp", "omnimodel": "none", "views": 1}
+    result = omniview.score(many, tmp_path / "out", resume="yes", **chosen)
+    assert (result.totals.finished, result.totals.failed) == (300, 0)
 
 
 def test_other_weights_are_another_run(folder: Path, own_home: Path, tmp_path: Path) -> None:
