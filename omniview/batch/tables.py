@@ -31,7 +31,7 @@ _TEX = str.maketrans(
         "\n": " ",
     }
 )
-_NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+_NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"
 """Shrinks what is wider than the text, and nothing else."""
 _MARKDOWN = str.maketrans(
     {"\\": r"\\", "|": r"\|", "<": "&lt;", ">": "&gt;", "*": r"\*", "_": r"\_", "`": r"\`", "\n": " "}
@@ -169,8 +169,7 @@ def _latex(one: _Table) -> str:
             r"  \centering\small",
             f"  \\caption{{{_tex(one.caption)}}}",
             f"  \\label{{tab:{''.join(c for c in one.label if c.isalnum() or c == '-')}}}",
-            "  " + _NO_WIDER,
-            f"  \\begin{{tabular}}{{{columns}}}",
+            f"  {_NO_WIDER}\\begin{{tabular}}{{{columns}}}",
             r"  \toprule",
             f"  {head} \\\\",
             r"  \midrule",
