@@ -109,7 +109,7 @@ def cohorts(gathered: Gathered) -> tuple[Cohort, ...]:
     found: list[Cohort] = []
     for way in _ways(gathered, dice):
         ranked = np.flatnonzero(complete & ~np.isnan(way.scores))
-        if len(ranked) < FEWEST:
+        if len(ranked) < FEWEST or np.ptp(way.scores[ranked]) == 0:  # all alike: there is no tenth
             continue
         order = ranked[np.argsort(way.scores[ranked], kind="stable")]  # of equal cases the earlier is harder
         size = math.ceil(SHARE * len(ranked))

@@ -203,7 +203,7 @@ def cohort_gains(findings: Findings) -> Figure | None:
         canvas.text(left + wide + 12, y + 4, f"{signed(gain.mean)}  (n {gain.n})")
     caption = (
         f"Gain of {model} over the specialist in the hardest and easiest tenth, with 95 % intervals. Filled "
-        "diamond: neither model chose the cases. Hollow: a model's own Dice chose them; the upright stroke "
+        "diamond: no one model chose the cases. Hollow: a model's own Dice chose them; the upright stroke "
         "is what a merely equal second model would seem to gain there (regression to the mean)."
     )
     return Figure(canvas.svg(f"Gain of {model} in the cohorts", caption), caption)

@@ -88,6 +88,12 @@ def test_readers_choose_where_there_are_several() -> None:
     assert set(gathered.models) == {"specialist", "fused"}
 
 
+def test_cases_that_are_all_alike_have_no_tenth() -> None:
+    """A model that failed everywhere chooses nobody: the first cases would be the hardest by chance."""
+    found = cohorts(gathered_of({"specialist": [k / 20 for k in range(20)], "omnimodel": [0.0] * 20}))
+    assert {one.way.name for one in found} == {"specialist", "both"}
+
+
 def test_too_few_cases_have_no_cohort() -> None:
     """A tenth of nine is nobody; one model has nobody to be compared with."""
     assert cohorts(gathered_of({"specialist": [0.5] * 9, "fused": [0.5] * 9})) == ()
