@@ -5,6 +5,7 @@
     │   ├── UnreadableFile     missing, corrupt, truncated, or of an unknown kind
     │   ├── SizeMismatch       a mask of another size than its image
     │   └── OutputError        results could not be written (full disk, no permission, name taken)
+    │       └── AnotherRun     the results are of a run that this is not the continuation of
     ├── SettingsError          a setting, option or environment variable breaks a rule
     ├── ModelError             a local model cannot run
     │   ├── CardError          its card is incomplete or contradicts the network
@@ -25,6 +26,7 @@ Anything else that escapes is a defect of OmniView.
 from __future__ import annotations
 
 __all__ = [
+    "AnotherRun",
     "Blocked",
     "CardError",
     "InferenceError",
@@ -77,6 +79,10 @@ class SizeMismatch(InputError):
 
 class OutputError(InputError):
     """Results could not be written."""
+
+
+class AnotherRun(OutputError):
+    """The results are of a run that this is not the continuation of."""
 
 
 class SettingsError(OmniViewError):

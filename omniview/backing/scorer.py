@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from omniview.backing.gate import Gate
+from omniview.backing.pauses import no_search, set_aside
 from omniview.batch.journal import NAME, Journal
 from omniview.batch.rows import Record
 from omniview.batch.run import Progress, Resume, Run
+from omniview.errors import NotAllowed
 from omniview.io.pair import Pairing
+from omniview.omnimodel.clouds import CLOUDS, title_of
 from omniview.scoring import Plan, plan
 from omniview.settings import Settings
-from omniview.ui.batch_plan import Planned, Wish
+from omniview.ui.batch_plan import Held, Planned, Wish
+from omniview.ui.batch_table import THUMBNAILS
 
 __all__ = ["FolderScorer"]
 
-_PICTURES = 2000
-"""Thumbnails of so many finished cases are handed over; the report has them all."""
+_REPORT = "report.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class _Planned:
     """A plan as the window wants it."""
 
     own: Plan
+    obstacle: str
 
     @property
     def pairing(self) -> Pairing:
@@ -64,8 +69,8 @@ class FolderScorer:
             OmniViewError: there is nothing to score, or the wish names what does not exist.
         """
         settings = self._settings().changed(omnimodel=wish.omnimodel, offline=wish.offline)
-        return _Planned(
-            plan(
+        with set_aside():
+            own = plan(
                 wish.folder,
                 settings,
                 truth=wish.truth,
@@ -73,18 +78,45 @@ class FolderScorer:
                 masks=wish.masks,
                 consent=self._consent,
             )
-        )
+        return _Planned(own, self._obstacle(settings))
 
-    def finished(self, out: Path) -> Sequence[Record]:
-        """The cases that the results in `out` hold already.
+    def held(self, out: Path) -> Held:
+        """What the results in `out` are; nothing where they cannot be looked at."""
+        report = out / _REPORT
+        try:
+            return Held((out / NAME).exists(), report if report.exists() else None)
+        except OSError:  # what is wrong with the folder is said when it is written to
+            return Held()
+
+    def finished(self, out: Path) -> Iterator[Record]:
+        """The cases that the run in `out` holds already, read one by one.
 
         Raises:
             OutputError: another run is at them, or they cannot be read.
         """
-        if not (out / NAME).exists():
-            return ()
-        with Journal(out) as journal:
-            return [
-                record if place < _PICTURES else replace(record, thumbnail=None)
-                for place, record in enumerate(journal.records())
-            ]
+        with no_search(), Journal(out) as journal:
+            for place, record in enumerate(journal.records()):
+                yield record if place < THUMBNAILS else replace(record, thumbnail=None)
+
+    def _obstacle(self, settings: Settings) -> str:
+        """Why the omnimodel would not answer, in words."""
+        name = settings.omnimodel
+        if name not in CLOUDS:
+            return ""
+        if settings.offline:
+            return (
+                f"Offline {title_of(name)} is not asked. Switch Offline off in the window, or choose another."
+            )
+        try:
+            wanted = Gate(lambda: settings, given=self._consent).wanted(name)
+        except NotAllowed as error:
+            return str(error)
+        if wanted is None:
+            return ""
+        missing = " and ".join(
+            word for word, is_so in (("an API key", wanted.key), ("your consent", wanted.consent)) if is_so
+        )
+        return (
+            f"Without {missing} {title_of(name)} is not asked. "
+            "Choose it in the window, then Models, Key and consent."
+        )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from omniview.batch.journal import NAME, Input, Journal
-from omniview.errors import OutputError, UnreadableFile
+from omniview.errors import AnotherRun, OutputError, UnreadableFile
 from omniview.io.pair_types import Pair
 from omniview.io.remote import entries, is_remote, shown, stamp
 from omniview.io.write import is_torn
@@ -51,7 +51,8 @@ def begin(
         What had changed and was accepted, in this sitting or an earlier one; empty for an honest run.
 
     Raises:
-        OutputError: there is a run that this is not the continuation of.
+        AnotherRun: there is a run that this is not the continuation of.
+        OutputError: there is a run, and none is to be gone on with.
     """
     accepted = _accepted(journal, pairs, deciding, resume, session)
     _sweep(journal.path.parent)
@@ -87,7 +88,7 @@ def _accepted(
     if not changes:
         return accepted
     if resume != "anyway":
-        raise OutputError(
+        raise AnotherRun(
             f"This is not the run that {journal.path.parent} holds: {'; '.join(changes)}.",
             "Choose another folder, or mix both by --resume=anyway, which the results will say.",
         )

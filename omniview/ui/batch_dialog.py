@@ -8,44 +8,46 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
-from PyQt6.QtCore import QModelIndex, QSize, Qt, QUrl, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QDesktopServices
+from PyQt6.QtCore import Qt, QUrl, pyqtSignal
+from PyQt6.QtGui import QCloseEvent, QDesktopServices, QKeyEvent
 from PyQt6.QtWidgets import (
-    QAbstractItemView,
     QDialog,
     QFileDialog,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 
-from omniview.batch.journal import NAME
-from omniview.batch.run import Progress, Result, Resume, Run
-from omniview.errors import OmniViewError
+from omniview.batch.run import Progress, Resume, Run
+from omniview.errors import AnotherRun, OmniViewError
+from omniview.ui.batch_cases import Cases, Line
 from omniview.ui.batch_form import BatchForm
-from omniview.ui.batch_plan import Planned, Scorer, Wish
+from omniview.ui.batch_plan import Held, Planned, Scorer, Wish
 from omniview.ui.batch_table import CaseTable
+from omniview.ui.batch_view import CaseView
+from omniview.ui.batch_words import end_words, in_window, plan_words, progress_words
 from omniview.ui.file_dialog import ask_paths
 from omniview.ui.latest import Latest
 from omniview.ui.messages import Level
 from omniview.ui.theme import LEVELS
+from omniview.ui.unpaired_box import UnpairedBox
 
 __all__ = ["BatchBox"]
 
 _log = logging.getLogger(__name__)
-_SIZE = (980, 720)
-_REPORT = "report.html"
-_TOLD = 12
-"""Files without a counterpart that a tooltip names."""
+_SIZE, _SMALLEST = (980, 720), (640, 420)
+_STOPPING = "Stopping; what is finished is written…"
+_AT_ONCE = 500
+"""Finished cases that are put into the table before the window has its turn again."""
 
 
 class BatchBox(QDialog):
@@ -58,25 +60,35 @@ class BatchBox(QDialog):
     """
 
     opened = pyqtSignal(object, object)
-    """Image and truth (Path, Path | None) of a case that a person wants to see."""
+    """A case that a person wants to see (Pair), and what was wanted of the models (Wish)."""
+    ended = pyqtSignal(str, object)
+    """A run is over: how, in words, and their weight (Level)."""
 
     def __init__(self, parent: QWidget, scorer: Scorer, form: BatchForm) -> None:
         super().__init__(parent)
         self.setWindowTitle("Score a folder")
         self.setWindowFlag(Qt.WindowType.WindowMaximizeButtonHint)
         self.resize(*_SIZE)
+        self.setMinimumSize(*_SMALLEST)
         self._scorer, self._form = scorer, form
         self._planning = Latest(self._defect)
         self._running = Latest(self._defect)
         self._planned: Planned | None = None
+        self._wish: Wish | None = None  # what the table is about
+        self._held = Held()
         self._run: Run | None = None
-        self._paused = self._reported = self._online = False
+        self._working = self._paused = self._stopping = self._all_done = self._stale = False
+        self._closing = False
+        self._level = Level.INFO
         self._table = CaseTable()
+        self._view = CaseView(self._table)
         self._plan_text, self._message = QLabel(), QLabel()
         self._bar = QProgressBar()
         self._filter = QLineEdit()
+        self._unpaired = QPushButton("Which, and why…")
         self._start, self._pause = QPushButton("Start"), QPushButton("Pause")
         self._stop, self._report = QPushButton("Stop"), QPushButton("Open report")
+        self._mix = QPushButton("Mix both")
         self._lay_out()
         self._connect()
         self._show_state()
@@ -85,173 +97,214 @@ class BatchBox(QDialog):
         """Wait until nothing is planned or running any more."""
         await self._planning.settle()
         await self._running.settle()
+        await self._planning.settle()  # what a run that has ended had planned anew
 
     async def close_down(self) -> None:
         """Stop: what is finished is kept; the dialog goes."""
         await self._planning.close()
+        self._stopping = self._closing = True
         if self._run is not None:
             self._run.cancel()
             await self._running.settle()
         await self._running.close()
-        self._form.close_down()
         self.reject()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """A run goes on behind the window; the menu brings the dialog back."""
-        if event is not None and self._run is not None:
+        if event is not None and self._working:
             event.ignore()
             self.hide()
         else:
             super().closeEvent(event)
 
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Enter presses the button that has the focus and no other: none starts, or pays, by accident."""
+        if event is None or event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            super().keyPressEvent(event)
+        elif isinstance(focused := self.focusWidget(), QPushButton):
+            focused.click()
+
     def _lay_out(self) -> None:
-        view = self._view = QTableView()
-        view.setObjectName("cases")
-        view.setModel(self._table)
-        view.setSortingEnabled(True)
-        view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)  # as paired, until a person clicks on a title
-        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        view.setShowGrid(False)
-        view.setIconSize(QSize(44, 44))
-        view.setToolTip("Double click opens the case in the viewer")
-        for header, size in ((view.verticalHeader(), 48), (view.horizontalHeader(), 96)):
-            assert header is not None
-            header.setDefaultSectionSize(size)
-            # measured for all rows, headers would stall with 100,000 of them
-            header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        down, across = view.verticalHeader(), view.horizontalHeader()
-        assert down is not None
-        assert across is not None
-        down.hide()
-        across.resizeSection(0, 60)
-        across.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        across.setSectionResizeMode(6, QHeaderView.ResizeMode.Interactive)
         self._filter.setPlaceholderText("Filter the cases")
+        self._filter.setAccessibleName("Filter the cases by name")
         self._filter.setClearButtonEnabled(True)
         for label in (self._plan_text, self._message):
             label.setWordWrap(True)
+            # names of files may look like markup
+            label.setTextFormat(Qt.TextFormat.PlainText)
         self._plan_text.setObjectName("muted")
+        self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._bar.setTextVisible(False)
-        buttons = QHBoxLayout()
+        self._bar.setAccessibleName("Cases done")
+        self._mix.setToolTip("Go on although something has changed; the results will say what")
+        self._unpaired.hide()
+        self._mix.hide()
+        plan, buttons = QHBoxLayout(), QHBoxLayout()
+        plan.addWidget(self._plan_text, 1)
+        plan.addWidget(self._unpaired)
         buttons.addWidget(self._message, 1)
-        for button in (self._report, self._stop, self._pause, self._start):
-            button.setAutoDefault(False)
+        for button in (self._report, self._stop, self._pause, self._mix, self._start):
             buttons.addWidget(button)
+        for button in (self._unpaired, self._report, self._stop, self._pause, self._mix, self._start):
+            button.setAutoDefault(False)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 14, 16, 14)
         column.setSpacing(9)
-        for widget in (self._form, self._plan_text, self._filter):
-            column.addWidget(widget)
-        column.addWidget(view, 1)
+        column.addWidget(self._form)
+        column.addLayout(plan)
+        column.addWidget(self._filter)
+        column.addWidget(self._view, 1)
         column.addWidget(self._bar)
         column.addLayout(buttons)
 
     def _connect(self) -> None:
+        self._form.edited.connect(self._forget)
         self._form.changed.connect(self.plan)
         self._form.asked.connect(self._ask_folder)
         self._filter.textChanged.connect(self._table.filter)
-        self._view.doubleClicked.connect(self._open_case)
-        self._start.clicked.connect(self._go)
+        self._filter.returnPressed.connect(self._view.setFocus)
+        self._view.opened.connect(self._open_case)
+        self._unpaired.clicked.connect(self._show_unpaired)
+        self._start.clicked.connect(lambda: self._go("yes"))
+        self._mix.clicked.connect(lambda: self._go("anyway"))
         self._pause.clicked.connect(self._toggle_pause)
-        self._stop.clicked.connect(self._cancel)
+        self._stop.clicked.connect(lambda: self._cancel())
         self._report.clicked.connect(self._open_report)
 
     def _ask_folder(self, then: Callable[[Path], None]) -> None:
         ask_paths(self, "Choose a folder", QFileDialog.FileMode.Directory, lambda paths: then(paths[0]))
 
+    def _forget(self) -> None:
+        """What was found no longer is what would be done."""
+        self._planning.cancel()
+        self._planned = None
+        self._unpaired.hide()
+        self._mix.hide()
+        self._plan_text.setText("Press Enter to look.")
+        self._tell("")
+        self._show_state()
+
     def plan(self) -> None:
         """Look at what was chosen; a newer choice wins. What is at work goes on, unless that is forbidden."""
-        if self._run is not None:
-            now = self._form.wish()
-            if self._online and (now is None or now.offline):
-                self._tell("Stopping: the window is offline now.", Level.WARNING)
-                self._run.cancel()
+        if self._closing:  # what is half typed is finished by the end of the dialog too
             return
-        self._planned = None
-        self._tell("")
+        if self._working:
+            self._stale = True
+            before, now = self._wish, self._form.wish()
+            if before is not None and not before.offline and (now is None or now.offline):
+                self._cancel("Stopping: the window is offline now.", Level.WARNING)
+            return
+        self._forget()
+        self._look_again()
+
+    def _look_again(self) -> None:
         wish, out = self._form.wish(), self._form.out()
-        self._reported = False
         if wish is None:
-            self._planning.cancel()
             self._plan_text.setText("")
-            self._table.show_pairs(())
+            self._table.show_cases(Cases(()))
         else:
             self._plan_text.setText("Looking…")
             self._planning.start(lambda newest: self._look(wish, out, newest))
-        self._show_state()
 
     async def _look(self, wish: Wish, out: Path | None, newest: Callable[[], bool]) -> None:
+        # what has been done of the same wish stays in the table
+        same = self._wish is not None and replace(self._wish, offline=wish.offline) == wish
+        if not same:
+            self._table.show_cases(Cases(()))
+        shown = self._table.pairs
         try:
-            reported = out is not None and await asyncio.to_thread((out / _REPORT).exists)
+            held = Held() if out is None else await asyncio.to_thread(self._scorer.held, out)
             planned = await asyncio.to_thread(self._scorer.plan, wish)
             cost = await asyncio.to_thread(planned.cost)
+            pairs = planned.pairing.pairs
+            known = same and await asyncio.to_thread(pairs.__eq__, shown)
+            cases = None if known else await asyncio.to_thread(Cases, pairs)
+            words = await asyncio.to_thread(
+                partial(plan_words, planned.pairing, cost, out=out is not None, begun=held.run)
+            )
         except OmniViewError as error:
             if newest():
+                self._wish = None
                 self._plan_text.setText("")
-                self._table.show_pairs(())
-                self._tell(str(error), Level.ERROR)
+                self._table.show_cases(Cases(()))
+                self._tell(in_window(error), Level.ERROR)
             return
         if newest():
-            self._planned, self._reported, self._online = planned, reported, not wish.offline
-            self._table.show_pairs(planned.pairing.pairs)
-            self._plan_text.setText(_plan_words(planned, cost))
+            self._planned, self._wish, self._held = planned, wish, held
+            if cases is not None:
+                self._table.show_cases(cases)
             left = planned.pairing.unpaired
-            lines = [f"{one.name}: {one.reason}" for one in left[:_TOLD]]
-            more = [f"and {len(left) - _TOLD} more"] if len(left) > _TOLD else []
-            self._plan_text.setToolTip("\n".join((*lines, *more)))
+            self._plan_text.setText(words)
+            self._unpaired.setVisible(bool(left))
+            if obstacle := planned.obstacle:
+                self._tell(obstacle, Level.WARNING)
             self._show_state()
 
-    def _go(self) -> None:
+    def _go(self, resume: Resume) -> None:
         out, planned = self._form.out(), self._planned
-        if planned is not None and out is not None and self._run is None:
-            self._running.start(lambda _newest: self._score(planned, out))
+        if planned is not None and out is not None and not self._working:
+            self._working, self._paused, self._stopping, self._all_done = True, False, False, False
+            self._mix.hide()
+            self._bar.setRange(0, 1)
+            self._bar.setValue(0)
+            self._tell("Starting…")
+            self._show_state()
+            task = self._running.start(lambda _newest: self._score(planned, out, resume))
+            task.add_done_callback(self._over)
 
-    async def _score(self, planned: Planned, out: Path) -> None:
-        self._tell("Starting…")
-        self._paused = False
+    async def _score(self, planned: Planned, out: Path, resume: Resume) -> None:
         try:
-            resume = await asyncio.to_thread((out / NAME).exists)
-            going_on: Resume = "yes" if resume else "no"
+            self._held = await asyncio.to_thread(self._scorer.held, out)
+            going_on: Resume = resume if self._held.run else "no"
+            await self._put_finished(out)
             # in a thread: it reads the models' cards
             run = self._run = await asyncio.to_thread(
                 partial(planned.run, out, apart=True, resume=going_on, on_progress=self._show_progress)
             )
             self._show_state()
-            if resume:
-                self._table.put(await asyncio.to_thread(self._scorer.finished, out))
-            self._show_end(await run.go())
-            self._reported = await asyncio.to_thread((out / _REPORT).exists)
+            self._end(*end_words(await run.go()))
+            self._held = await asyncio.to_thread(self._scorer.held, out)
         except OmniViewError as error:
-            self._tell(str(error), Level.ERROR)
-        finally:
-            self._run = None
-            self._show_state()
+            self._mix.setVisible(isinstance(error, AnotherRun))
+            self._end(in_window(error), Level.ERROR)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        """Let the next run begin; called too where a run is stopped before its first step."""
+        if task.cancelled():
+            self._tell("Stopped before anything was scored.")
+        self._run, self._working = None, False
+        self._show_state()
+        if self._stale and not self._closing:  # what was chosen or set meanwhile holds for the next run
+            self._stale, self._planned = False, None
+            self._look_again()
+
+    async def _put_finished(self, out: Path) -> None:
+        """Show what an earlier sitting has done."""
+        if not self._held.run:
+            return
+        lines = await asyncio.to_thread(self._finished, out)
+        for begin in range(0, len(lines), _AT_ONCE):
+            self._table.put(lines[begin : begin + _AT_ONCE])
+            await asyncio.sleep(0)
+
+    def _finished(self, out: Path) -> list[Line]:
+        """The lines of what the results hold. Blocks; short if that is no longer wanted."""
+        return [Line.of(one) for one in takewhile(lambda _: not self._stopping, self._scorer.finished(out))]
 
     def _show_progress(self, progress: Progress) -> None:
-        totals = progress.totals
         self._bar.setRange(0, max(1, progress.total))
-        self._bar.setValue(totals.finished)
+        self._bar.setValue(progress.totals.finished)
         if progress.record is not None:
-            self._table.put((progress.record,))
-        parts = [f"{totals.finished} of {progress.total}"]
-        if totals.failed:
-            parts.append(f"{totals.failed} failed")
-        if totals.cost is not None:
-            parts.append(f"{totals.cost:.4f} {totals.currency or ''}".strip())
-        if progress.paused:
-            parts.append("paused; what is under way is finished")
-        elif progress.remaining_s is not None:
-            parts.append(f"about {_duration(progress.remaining_s)} left")
-        self._tell(", ".join(parts))
+            self._table.put((Line.of(progress.record),))
+        if progress.totals.finished == progress.total and not self._all_done:
+            self._all_done = True
+            self._show_state()
+        if not self._stopping:
+            self._tell(progress_words(progress))
 
-    def _show_end(self, result: Result) -> None:
-        totals = result.totals
-        what = f"{totals.finished} of {result.total} cases are done"
-        failed = f", {totals.failed} of them failed" if totals.failed else ""
-        rest = ". Start goes on with the rest." if result.incomplete else "."
-        level = Level.WARNING if result.incomplete or totals.failed else Level.GOOD
-        self._tell(what + failed + rest, level)
+    def _end(self, text: str, level: Level) -> None:
+        self._tell(text, level)
+        self.ended.emit(text, level)
 
     def _toggle_pause(self) -> None:
         if self._run is not None:
@@ -259,52 +312,46 @@ class BatchBox(QDialog):
             (self._run.pause if self._paused else self._run.resume)()
             self._show_state()
 
-    def _cancel(self) -> None:
+    def _cancel(self, text: str = _STOPPING, level: Level = Level.INFO) -> None:
+        self._stopping = True
+        self._tell(text, level)
         if self._run is not None:
-            self._tell("Stopping; what is finished is written…")
             self._run.cancel()
+        else:
+            self._running.cancel()
+        self._show_state()
 
-    def _open_case(self, index: QModelIndex) -> None:
-        self.opened.emit(*self._table.files_at(index.row()))
+    def _open_case(self, row: int) -> None:
+        self.opened.emit(self._table.pair_at(row), self._wish)
+
+    def _show_unpaired(self) -> None:
+        if self._planned is not None:
+            UnpairedBox(self, self._planned.pairing.unpaired).open()
 
     def _open_report(self) -> None:
-        out = self._form.out()
-        if out is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(out / _REPORT)))
+        report = self._held.report
+        if report is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(report))):
+            self._tell(f"No browser could be started. The report is {report}.", Level.WARNING)
 
     def _show_state(self) -> None:
-        running = self._run is not None
-        self._form.setEnabled(not running)
-        self._start.setEnabled(not running and self._planned is not None and self._form.out() is not None)
+        going = self._working and not self._stopping and not self._all_done
+        running = going and self._run is not None
+        self._form.setEnabled(not self._working)
+        self._start.setEnabled(
+            not self._working and self._planned is not None and self._form.out() is not None
+        )
         self._start.setDefault(self._start.isEnabled())
         self._pause.setEnabled(running)
         self._pause.setText("Go on" if self._paused and running else "Pause")
-        self._stop.setEnabled(running)
-        self._report.setEnabled(not running and self._reported)
+        self._stop.setEnabled(going)
+        self._report.setEnabled(not self._working and self._held.report is not None)
 
     def _tell(self, text: str, level: Level = Level.INFO) -> None:
-        self._message.setStyleSheet(f"color: {LEVELS[level]}")
+        if level is not self._level:
+            self._level = level
+            self._message.setStyleSheet(f"color: {LEVELS[level]}")
         self._message.setText(text)
 
     def _defect(self, error: BaseException) -> None:
         _log.error("defect", exc_info=error)
         self._tell(f"A defect in OmniView ({type(error).__name__}). See the log, and report it.", Level.ERROR)
-
-
-def _plan_words(planned: Planned, cost: str) -> str:
-    pairs, left = planned.pairing.pairs, planned.pairing.unpaired
-    truths = sum(pair.truth is not None for pair in pairs)
-    parts = [f"{len(pairs)} images, {truths} with ground truth"]
-    if left:
-        files = "1 file" if len(left) == 1 else f"{len(left)} files"
-        parts.append(f"{files} could not be paired (point here for which)")
-    if cost:
-        parts.append(cost)
-    return "; ".join(parts) + "."
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from PyQt6.QtCore import QTimer, pyqtSignal
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import (
     QCheckBox,
     QGridLayout,
@@ -17,12 +19,12 @@ from PyQt6.QtWidgets import (
 )
 
 from omniview.core.task import Task
+from omniview.io.remote import is_remote
 from omniview.ui.batch_plan import Wish
 from omniview.ui.choosers import omnimodel_box, task_box
 
 __all__ = ["BatchForm"]
 
-_REST_MS = 350  # a person who still types is not waiting for a folder to be listed
 _SUFFIX = "-scores"
 
 
@@ -37,7 +39,10 @@ class BatchForm(QWidget):
         offline: whether the window is offline, asked whenever it matters.
     """
 
+    edited = pyqtSignal()
+    """Something is being typed: what was found out before no longer holds."""
     changed = pyqtSignal()
+    """Something else is wanted, and no longer being typed: a half-typed folder may be a whole disk."""
     asked = pyqtSignal(object)
     """A person wants to choose a folder; carries what is to be called with it."""
 
@@ -55,11 +60,7 @@ class BatchForm(QWidget):
         self._folder, self._truth, self._out = QLineEdit(), QLineEdit(), QLineEdit()
         self._task, self._omnimodel = task_box(tasks), omnimodel_box(omnimodels)
         self._masks = QCheckBox("Also write every mask")
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_REST_MS)
-        self._timer.timeout.connect(self.changed)
-        self._out_chosen = False
+        self._out_chosen = self._typed = False
         self._task.setCurrentIndex(max(0, self._task.findData(task)))
         self._omnimodel.setCurrentIndex(max(0, self._omnimodel.findData(omnimodel)))
         grid = QGridLayout(self)
@@ -85,7 +86,8 @@ class BatchForm(QWidget):
         self._folder.textChanged.connect(self._follow)
         self._out.textEdited.connect(self._own_out)
         for box in (self._folder, self._truth, self._out):
-            box.textChanged.connect(lambda _text: self._timer.start())
+            box.textEdited.connect(self._type)
+            box.editingFinished.connect(self._settle)
         for chooser in (self._task, self._omnimodel):
             chooser.activated.connect(lambda _row: self.changed.emit())
         self._masks.toggled.connect(lambda _on: self.changed.emit())
@@ -96,8 +98,8 @@ class BatchForm(QWidget):
         if not folder:
             return None
         return Wish(
-            Path(folder),
-            Path(truth) if truth else None,
+            _path(folder),
+            _path(truth) if truth else None,
             self._task.currentData(),
             self._omnimodel.currentData(),
             self._offline(),
@@ -107,17 +109,24 @@ class BatchForm(QWidget):
     def out(self) -> Path | None:
         """Where the results go, or None as long as that is not named."""
         text = self._out.text().strip()
-        return Path(text) if text else None
+        return _path(text) if text else None
 
     def choose(self, folder: Path, out: Path | None = None) -> None:
         """As if a person had entered these."""
         self._folder.setText(str(folder))
         if out is not None:
-            self._set_out(out)
+            self._out_chosen = True
+            self._out.setText(str(out))
+        self.changed.emit()
 
-    def close_down(self) -> None:
-        """Let no timer go off any more."""
-        self._timer.stop()
+    def _type(self) -> None:
+        self._typed = True
+        self.edited.emit()
+
+    def _settle(self) -> None:
+        if self._typed and self.isVisible():  # whoever leaves the dialog is not done with it
+            self._typed = False
+            self.changed.emit()
 
     def _line(
         self,
@@ -129,6 +138,7 @@ class BatchForm(QWidget):
         choose: Callable[[Path], None],
     ) -> None:
         button = QPushButton("Choose…")
+        button.setAccessibleName(f"Choose {title.replace('&', '').lower()}")
         button.setAutoDefault(False)
         button.clicked.connect(lambda _checked: self.asked.emit(choose))
         box.setPlaceholderText(hint)
@@ -137,17 +147,16 @@ class BatchForm(QWidget):
         grid.addWidget(button, row, 2)
 
     def _choose_folder(self, path: Path) -> None:
-        self._folder.setText(str(path))
+        self.choose(path)
 
     def _choose_truth(self, path: Path) -> None:
         self._truth.setText(str(path))
+        self.changed.emit()
 
     def _choose_out(self, path: Path) -> None:
-        self._set_out(path)
-
-    def _set_out(self, path: Path) -> None:
         self._out_chosen = True
         self._out.setText(str(path))
+        self.changed.emit()
 
     def _own_out(self, text: str) -> None:
         self._out_chosen = bool(text.strip())
@@ -155,8 +164,22 @@ class BatchForm(QWidget):
     def _follow(self, text: str) -> None:
         """Results go beside the folder, unless a person chose another place."""
         if not self._out_chosen:
-            folder = Path(text.strip()) if text.strip() else None
-            self._out.setText("" if folder is None else str(folder.with_name(folder.name + _SUFFIX)))
+            self._out.setText(_beside(text.strip()))
+
+
+def _path(text: str) -> Path:
+    """What was entered, `~` read as a shell does."""
+    with contextlib.suppress(RuntimeError):  # there is no such person
+        return Path(text).expanduser()
+    return Path(text)
+
+
+def _beside(text: str) -> str:
+    """Where the results of a folder go unless another place is chosen; empty where nothing lies beside it."""
+    if not text or is_remote(text):
+        return ""
+    folder = Path(os.path.normpath(_path(text).absolute()))  # "." and ".." have no name of their own
+    return str(folder.with_name(folder.name + _SUFFIX)) if folder.name else ""
 
 
 def _label(title: str, buddy: QWidget) -> QLabel:

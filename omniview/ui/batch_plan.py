@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,7 @@ from omniview.batch.rows import Record
 from omniview.batch.run import Progress, Resume, Run
 from omniview.io.pair_types import Pairing
 
-__all__ = ["Planned", "Scorer", "Wish"]
+__all__ = ["Held", "Planned", "Scorer", "Wish"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,30 @@ class Wish:
     masks: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a folder of results holds already.
+
+    Attributes:
+        run: whether there is a run, finished or not.
+        report: its report, if there is one.
+    """
+
+    run: bool = False
+    report: Path | None = None
+
+
 class Planned(Protocol):
     """What will be done, before anything is."""
 
     @property
     def pairing(self) -> Pairing:
         """Images with their truths, and what could not be paired."""
+        ...
+
+    @property
+    def obstacle(self) -> str:
+        """Why the omnimodel would not answer, and what to do about it; empty if nothing is in its way."""
         ...
 
     def cost(self) -> str:
@@ -70,8 +88,12 @@ class Scorer(Protocol):
         """
         ...
 
-    def finished(self, out: Path) -> Sequence[Record]:
-        """The cases that the results in `out` hold already; none where there are no results.
+    def held(self, out: Path) -> Held:
+        """What the results in `out` are; nothing where they cannot be looked at."""
+        ...
+
+    def finished(self, out: Path) -> Iterator[Record]:
+        """The cases that the run in `out` holds already, read one by one.
 
         Raises:
             OmniViewError: another run is at them, or they cannot be read.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from PyQt6.QtWidgets import QWidget
 
+from omniview.io.pair_types import Pair
 from omniview.ui.batch_dialog import BatchBox
 from omniview.ui.batch_form import BatchForm
-from omniview.ui.batch_plan import Scorer
+from omniview.ui.batch_plan import Scorer, Wish
+from omniview.ui.messages import Level, Notice
 from omniview.ui.models import Models
 from omniview.ui.session import Entry, Session, Snapshot
 
@@ -60,9 +61,15 @@ class Batches:
             )
             self._box = BatchBox(self._parent, self._scorer, form)
             self._box.opened.connect(self._open_case)
+            self._box.ended.connect(self._tell)
         self._box.show()
         self._box.raise_()
         self._box.activateWindow()
+
+    def look_again(self) -> None:
+        """Plan anew: settings, models or consents have changed."""
+        if self._box is not None:
+            self._box.plan()
 
     async def settle(self) -> None:
         """Wait until nothing is planned or running."""
@@ -78,8 +85,16 @@ class Batches:
 
     def _follow(self, old: Snapshot, new: Snapshot) -> None:
         """What was planned online is not what would be done offline, and the other way round."""
-        if self._box is not None and old.offline is not new.offline:
-            self._box.plan()
+        if old.offline is not new.offline:
+            self.look_again()
 
-    def _open_case(self, image: Path, truth: Path | None) -> None:
-        self._show([Entry(image.name, image, truth=truth)])
+    def _open_case(self, pair: Pair, wish: Wish) -> None:
+        """Show a case as it was scored: the same frame, task and omnimodel, and each reader's mask."""
+        self._session.update(task=wish.task, omnimodel=wish.omnimodel)
+        self._show([Entry(pair.name, pair.image, frame=pair.frame, truths=pair.truths)])
+
+    def _tell(self, text: str, level: Level) -> None:
+        """Say in the window how a run ended that nobody looks at."""
+        if self._box is not None and not self._box.isVisible():
+            keys = "The menu's Score folder… shows it."
+            self._session.update(notice=Notice(f"The folder's run has ended: {text}", keys, level))

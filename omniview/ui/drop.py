@@ -43,7 +43,7 @@ def entries_of(paths: Sequence[Path]) -> Dropped:
     for path in paths:
         if path.is_dir():
             pairing = pair_folder(path)
-            entries += [Entry(pair.name, pair.image, truth=pair.truth) for pair in pairing.pairs]
+            entries += [Entry(pair.name, pair.image, truths=pair.truths) for pair in pairing.pairs]
             unpaired += [f"{one.path.name}: {one.reason}" for one in pairing.unpaired]
         else:
             entries.append(Entry(path.name, path))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QSignalBlocker, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QFont
 from PyQt6.QtWidgets import (
     QAbstractItemView,
+    QComboBox,
+    QHBoxLayout,
     QHeaderView,
     QTableWidget,
     QTableWidgetItem,
@@ -17,7 +19,7 @@ from omniview.analyse import FUSED
 from omniview.core.case import Case
 from omniview.ui.messages import number
 from omniview.ui.panel import Elided, heading
-from omniview.ui.session import Snapshot
+from omniview.ui.session import Entry, Snapshot
 from omniview.ui.theme import MUTED, TEXT
 from omniview.ui.view import LOOKS, Layer
 
@@ -43,6 +45,9 @@ _UNDEFINED = "Not defined for this pair of masks: one of them is empty."
 
 class ScorePanel(QWidget):
     """Scores of specialist, omnimodel and fused mask; the best of each row is bold."""
+
+    reader_chosen = pyqtSignal(int)
+    """Index of the reader whose mask is to be the ground truth."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,16 +89,30 @@ class ScorePanel(QWidget):
         self._table = table
         self._against = Elided(Qt.TextElideMode.ElideMiddle)
         self._against.setObjectName("muted")
+        self._readers = QComboBox()
+        self._readers.setAccessibleName("Reader of the ground truth")
+        self._readers.setToolTip("Several people drew this image's mask: whose the scores are against")
+        self._readers.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._readers.setMinimumContentsLength(16)
+        self._readers.activated.connect(self.reader_chosen)
+        self._readers.hide()
+        last = QHBoxLayout()
+        last.addWidget(self._against, 1)
+        last.addWidget(self._readers)
         column_layout = QVBoxLayout(self)
         column_layout.setContentsMargins(0, 0, 0, 0)
         column_layout.setSpacing(4)
-        for widget in (heading("Scores"), table, self._against):
+        for widget in (heading("Scores"), table):
             column_layout.addWidget(widget)
+        column_layout.addLayout(last)
         self._tell(None, False)
 
     def apply(self, old: Snapshot, new: Snapshot) -> None:
         """Show the case's scores."""
-        if new.case is old.case and new.truth is old.truth and new.image is old.image:
+        listed = new.current == old.current and new.entries is old.entries
+        if not listed:
+            self._show_readers(new.shown_entry)
+        if listed and new.case is old.case and new.truth is old.truth and new.image is old.image:
             return
         case = new.case
         unit = "mm" if new.image is not None and new.image.spacing_mm is not None else "px"
@@ -108,6 +127,16 @@ class ScorePanel(QWidget):
         """What the table shows, row by row."""
         items = [[self._table.item(r, c) for c in range(len(_MASKS))] for r in range(len(_MEASURES))]
         return [[item.text() if item is not None else "" for item in row] for row in items]
+
+    def _show_readers(self, entry: Entry | None) -> None:
+        """Let the person choose where there are several; none is chosen beside a mask of the person's own."""
+        names = [one.reader or "first reader" for one in entry.truths] if entry is not None else []
+        with QSignalBlocker(self._readers):
+            if names != [self._readers.itemText(n) for n in range(self._readers.count())]:
+                self._readers.clear()
+                self._readers.addItems(names)
+            self._readers.setCurrentIndex(-1 if entry is None or entry.truth is not None else entry.reader)
+        self._readers.setVisible(len(names) > 1)
 
     def _fill_row(self, row: int, case: Case | None, name: str, higher: bool, hint: str) -> None:
         scores = {} if case is None else case.scores
@@ -128,9 +157,11 @@ class ScorePanel(QWidget):
     def _tell(self, source: str | None, there: bool) -> None:
         if there:
             name = (source or "").replace("\\", "/").rsplit("/", 1)[-1]
-            self._against.show_text(
-                f"against {name}" if name else "against the sample's ground truth", source
-            )
+            if self._readers.count() > 1 and self._readers.currentIndex() >= 0:
+                text = "against"  # the reader's name is beside it
+            else:
+                text = f"against {name}" if name else "against the sample's ground truth"
+            self._against.show_text(text, source)
         else:
             self._against.show_text(
                 "No ground truth: drop a mask on the image", "Or File > Use ground truth…"

@@ -18,6 +18,7 @@ from omniview.batch.one import AUTO
 from omniview.core.case import Case, Truth
 from omniview.core.image import Image
 from omniview.core.task import Task
+from omniview.io.pair_types import TruthFiles
 from omniview.ui.doubts import Tour
 from omniview.ui.frame import Frame
 from omniview.ui.messages import Notice
@@ -56,7 +57,10 @@ class Entry:
         name: shown name.
         path: file, or None for a built-in sample.
         sample: key of a built-in sample, or None.
-        truth: file of the reference, or None.
+        frame: which image of the file, from 0.
+        truths: the references that belong to it, one a reader, each of one file or of several.
+        reader: index of the one in `truths` that is shown.
+        truth: file of a reference that the person chose, in place of `truths`, or None.
         stage: how far it has come.
         dice: Dice of the fused mask, or None.
         note: why it failed.
@@ -65,10 +69,25 @@ class Entry:
     name: str
     path: Path | None = None
     sample: str | None = None
+    frame: int = 0
+    truths: tuple[TruthFiles, ...] = ()
+    reader: int = 0
     truth: Path | None = None
     stage: Stage = Stage.WAITING
     dice: float | None = None
     note: str = ""
+
+    @property
+    def key(self) -> tuple[Path | None, str | None, int]:
+        """What no two rows of the list share."""
+        return self.path, self.sample, self.frame
+
+    @property
+    def reference(self) -> TruthFiles | None:
+        """The reference that is shown, or None where none is known yet."""
+        if self.truth is not None:
+            return TruthFiles("", (self.truth,))
+        return self.truths[self.reader] if self.truths else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +97,7 @@ class Question:
     path: Path | None
     sample: str | None
     position: int
-    truth: Path | None
+    reference: TruthFiles | None
     task: str
     omnimodel: str
     offline: bool
@@ -139,12 +158,17 @@ class Snapshot:
     def question(self, entry: Entry, position: int) -> Question:
         """What is asked of an image of `entry` under the present choices."""
         return Question(
-            entry.path, entry.sample, position, entry.truth, self.task, self.omnimodel, self.offline
+            entry.path, entry.sample, position, entry.reference, self.task, self.omnimodel, self.offline
         )
 
     def recall(self, question: Question) -> Case | None:
         """The complete case that answered `question` before, or None."""
         return next((case for asked, case in self.recent if asked == question), None)
+
+    @property
+    def shown_entry(self) -> Entry | None:
+        """The row of the case list that is on screen."""
+        return self.entries[self.current] if self.current is not None else None
 
     @property
     def position(self) -> int:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from omniview.analyse import FUSED, with_truth
-from omniview.core.case import Case
+from omniview.core.case import Case, Truth
 from omniview.core.image import Image
 from omniview.core.task import Task
 from omniview.errors import OmniViewError, SizeMismatch
 from omniview.io.pair import find_truth
-from omniview.io.read import read_truth
+from omniview.io.pair_read import read_truth_files
+from omniview.io.pair_types import TruthFiles
+from omniview.io.remote import is_remote, offline
 from omniview.ui.messages import Action, Level, Notice, notice_of
 from omniview.ui.session import Entry, Session
 
@@ -37,11 +41,11 @@ class Truths:
         """Read the reference that belongs to `entry`, if there is one."""
         if entry.path is None:
             return
-        path = entry.truth or await asyncio.to_thread(find_truth, entry.path)
-        if path is None:
+        files = entry.reference or await asyncio.to_thread(_found, entry.path)
+        if files is None:
             return
         try:
-            truth = await asyncio.to_thread(read_truth, path, image, len(task.labels))
+            truth = await self._read(files, image, task.labels)
         except OmniViewError as error:
             self._session.update(notice=notice_of(error, Action.CHOOSE_TRUTH))
         else:
@@ -49,14 +53,23 @@ class Truths:
             if truth.notes:
                 self._session.update(notice=Notice(" ".join(truth.notes), level=Level.INFO))
 
-    async def use(self, path: Path, newest: Callable[[], bool]) -> None:
-        """Score the case on screen against the mask in `path`."""
+    async def use(self, newest: Callable[[], bool], **chosen: Any) -> None:
+        """Score the case on screen against another reference.
+
+        Args:
+            newest: whether this is still what the person wants.
+            chosen: what of the case's entry says which: `truth` (a mask's file) or `reader`.
+        """
         now = self._session.now
-        if now.image is None:
+        if now.image is None or now.current is None:
             return
-        labels = len(now.case.task.labels) if now.case is not None else 1
+        files = replace(now.entries[now.current], **chosen).reference
+        if files is None:
+            return
         try:
-            truth = await asyncio.to_thread(read_truth, path, now.image, labels)
+            truth = await self._read(
+                files, now.image, now.case.task.labels if now.case is not None else ("",)
+            )
             case = None if now.case is None else await asyncio.to_thread(with_truth, now.case, truth)
         except OmniViewError as error:
             action = Action.CHOOSE_TRUTH if isinstance(error, SizeMismatch) else Action.NONE
@@ -66,7 +79,7 @@ class Truths:
             return
         notes = Notice(" ".join(truth.notes), level=Level.INFO) if truth.notes else None
         self._session.update(truth=truth, notice=notes)
-        self._session.update_entry(now.current, truth=path)
+        self._session.update_entry(now.current, **chosen)
         if self._session.now.case is not now.case:
             self._again()  # results came meanwhile: they want the new reference too
         elif case is not None:
@@ -75,3 +88,14 @@ class Truths:
             self._show(case, newest)
             if case.pending:
                 self._again()
+
+    async def _read(self, files: TruthFiles, image: Image, labels: tuple[str, ...]) -> Truth:
+        with offline(self._session.now.offline):  # a thread of asyncio's takes it along
+            return await asyncio.to_thread(read_truth_files, files, image, labels)
+
+
+def _found(image: Path) -> TruthFiles | None:
+    if is_remote(image):  # a list of its folder may take minutes
+        return None
+    path = find_truth(image)
+    return None if path is None else TruthFiles("", (path,))

@@ -88,10 +88,10 @@ class Window(QMainWindow):
         self.workflow = Workflow(session, models)
         self.closed = asyncio.Event()
         self._opening = Opening(self, session, self.workflow, self._complain)
-        self._consents = Consents(self, session, permission, self.workflow.analyse_again)
-        self.settings = SettingsDesk(self, session, preferences, self.workflow.analyse_again)
+        self._consents = Consents(self, session, permission, self._begin_anew)
+        self.settings = SettingsDesk(self, session, preferences, self._begin_anew)
         self.batches = Batches(self, session, models, scorer, self.workflow.open)
-        self.finetunes = FineTunes(self, session, tuner, self.workflow.analyse_again, self._complain)
+        self.finetunes = FineTunes(self, session, tuner, self._begin_anew, self._complain)
         self.touring = Touring(session, self._complain)
         self.canvas = Canvas()
         self.cases, self.choosers = CaseList(), Choosers(models.tasks(), models.omnimodels())
@@ -210,6 +210,7 @@ class Window(QMainWindow):
         self.layers.toggled.connect(lambda layer, on: self._look(layer, shown=on))
         self.layers.styled.connect(lambda layer, style: self._look(layer, style=style))
         self.layers.faded.connect(lambda layer, value: self._look(layer, opacity=value))
+        self.scores.reader_chosen.connect(flow.use_reader)
         self.frames.moved.connect(flow.show_frame)
         self.canvas.hovered.connect(self.readout.show_values)
         self.canvas.zoomed.connect(self.readout.show_zoom)
@@ -354,6 +355,11 @@ class Window(QMainWindow):
         }
         if action in deeds:
             deeds[action]()
+
+    def _begin_anew(self, **changes: Any) -> None:
+        """Let image and folder be analysed with other settings, models or consents than before."""
+        self.workflow.analyse_again(**changes)
+        self.batches.look_again()
 
     def _choose_omnimodel(self, name: str) -> None:
         self.workflow.analyse_again(omnimodel=name)

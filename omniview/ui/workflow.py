@@ -70,13 +70,20 @@ class Workflow:
         self._at: int | None = None  # the entry that the newest work is about
 
     def open(self, entries: Sequence[Entry], index: int = 0) -> None:
-        """Add `entries` to the case list, unless they are there, and open the one at `index` of them."""
-        old = self._session.now.entries
-        known = {(row.path, row.sample): row for row in old}
-        added = [row for row in entries if (row.path, row.sample) not in known]
-        self._session.update(entries=(*old, *added))
-        wanted = (entries[index].path, entries[index].sample)
-        self.select([(row.path, row.sample) for row in self._session.now.entries].index(wanted))
+        """Add `entries` to the case list and open the one at `index` of them.
+
+        What is in the list already stays where it is, with the references that come with it now.
+        """
+        now = self._session.now.entries
+        rows = {row.key: row for row in now}
+        for row in entries:
+            old = rows.get(row.key)
+            if old is None:
+                rows[row.key] = row
+            elif row.reference is not None:
+                rows[row.key] = replace(old, truths=row.truths, reader=row.reader, truth=row.truth)
+        self._session.update(entries=tuple(rows.values()))
+        self.select(list(rows).index(entries[index].key))
 
     def select(self, index: int) -> None:
         """Open an entry of the case list and analyse it."""
@@ -100,7 +107,11 @@ class Workflow:
 
     def use_truth(self, path: Path) -> None:
         """Score the case on screen against the mask in `path`."""
-        self._writing.start(lambda newest: self._truths.use(path, newest))
+        self._writing.start(lambda newest: self._truths.use(newest, truth=path))
+
+    def use_reader(self, reader: int) -> None:
+        """Score the case on screen against the mask of another of its readers."""
+        self._writing.start(lambda newest: self._truths.use(newest, reader=reader, truth=None))
 
     def save(self, folder: Path) -> None:
         """Write the masks of the case on screen, and a record of what made them, into `folder`."""
@@ -163,9 +174,9 @@ class Workflow:
         entry = session.now.entries[index]
         session.update(opening=index, stage=Stage.OPENING, notice=None)
         session.update_entry(index, stage=Stage.OPENING)
-        known = session.now.recall(session.now.question(entry, 0))
+        known = session.now.recall(session.now.question(entry, entry.frame))
         try:
-            loaded = await asyncio.to_thread(load, entry, known)
+            loaded = await asyncio.to_thread(load, entry, known, offline=session.now.offline)
         except OmniViewError as error:
             session.update_entry(index, stage=Stage.FAILED, note=error.message)
             self._keep(error, Action.OPEN)

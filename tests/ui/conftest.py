@@ -14,11 +14,16 @@ import pytest
 import qasync
 from PyQt6.QtWidgets import QApplication
 
+from omniview.backing.scorer import FolderScorer
 from omniview.inference.card import GeneralistCard, read_card
+from omniview.settings import Settings
 from omniview.ui.session import Session, Snapshot
 from omniview.ui.theme import dress
 from omniview.ui.window import Window
+from tests.batch.otsu import write_set
+from tests.networks import write_specialist
 from tests.omnimodel.generalist import write_generalist
+from tests.ui.batch_parts import CASES
 from tests.ui.click_tool import Listener, ListeningModels, Tool
 from tests.ui.parts import Desk, OtsuModels
 
@@ -58,6 +63,39 @@ def desk(run: Run) -> Iterator[Desk]:
 
     window = run(build())
     window.resize(1280, 800)
+    window.show()
+    yield Desk(window, models)
+    run(window.rest())
+    window.close()
+    window.deleteLater()
+
+
+@pytest.fixture
+def scored_set(tmp_path: Path, own_home: Path) -> Path:
+    """A set to be scored, whose fourth image is broken; a tiny network of the user's own."""
+    write_specialist(own_home / "models")
+    written = write_set(tmp_path / "set", CASES)
+    (written / "images" / "case03.png").write_bytes(b"\x89PNG broken")
+    return written
+
+
+@pytest.fixture
+def settings_in_force() -> list[Settings]:
+    """Settings, the last of which folders are scored with."""
+    return [Settings(omnimodel="none", offline=True, views=1)]
+
+
+@pytest.fixture
+def scorer_desk(run: Run, settings_in_force: list[Settings]) -> Iterator[Desk]:
+    """A window that scores folders with real models."""
+    models = OtsuModels()
+    scorer = FolderScorer(lambda: settings_in_force[-1])
+
+    async def build() -> Window:
+        start = Snapshot(task="polyp", omnimodel="none", offline=True)
+        return Window(Session(start), models, scorer=scorer)
+
+    window = run(build())
     window.show()
     yield Desk(window, models)
     run(window.rest())

@@ -49,3 +49,14 @@ def test_empty_folder_is_an_error(tmp_path: Path) -> None:
     """A folder without images says so."""
     with pytest.raises(UnreadableFile, match="no image"):
         entries_of([tmp_path])
+
+
+def test_several_masks_of_an_image_are_all_kept(blob: Path) -> None:
+    """A folder that is opened has the same truths as one that is scored."""
+    masks = blob.parent.parent / "masks"
+    (masks / "blob.png").rename(blob.parent / "blob_mask.png")
+    masks.rmdir()
+    (blob.parent / "blob_mask_1.png").write_bytes((blob.parent / "blob_mask.png").read_bytes())
+    (entry,) = entries_of([blob.parent]).entries
+    assert entry.reference is not None
+    assert [file.name for file in entry.reference.files] == ["blob_mask.png", "blob_mask_1.png"]

@@ -224,7 +224,7 @@ def test_dropped_folder_lists_its_cases(run: Run, desk: Desk, blob: Path) -> Non
 
     run(work())
     assert [row.name for row in desk.now.entries] == ["a", "b", "blob", "c"]
-    assert [row.truth is not None for row in desk.now.entries] == [False, False, True, False]
+    assert [row.reference is not None for row in desk.now.entries] == [False, False, True, False]
     assert [row.stage for row in desk.now.entries] == [Stage.DONE] + [Stage.WAITING] * 3
 
     async def further() -> None:
