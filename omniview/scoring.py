@@ -233,7 +233,10 @@ def plan(
 
 
 def _whole(path: Path) -> Path:
-    return path if is_remote(path) else path.absolute()
+    """The path from the root on, the same from wherever it is named; links keep the name that they have."""
+    if is_remote(path):
+        return path
+    return path.resolve() if ".." in path.parts else path.absolute()
 
 
 def _check(out: Path, jobs: int, resume: str) -> None:

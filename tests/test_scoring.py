@@ -208,8 +208,8 @@ def test_results_are_written_on_this_machine(
 
 def test_whoever_does_a_case_finds_its_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that is named from here is found from elsewhere, too; an address stays as it is."""
-    monkeypatch.chdir(folder.parent)
-    planned = plan(Path("set"), Settings(omnimodel="none"), truth=Path("set/masks"), task="polyp")
+    monkeypatch.chdir(folder / "images")
+    planned = plan(Path(".."), Settings(omnimodel="none"), truth=Path("../masks"), task="polyp")
     whole = plan(folder, Settings(omnimodel="none"), truth=folder / "masks", task="polyp")
     assert planned.pairing == whole.pairing
     assert all(path.is_absolute() for pair in planned.pairing.pairs for path in pair.files)

@@ -100,15 +100,17 @@ def _alive(pid: int) -> bool:
     return state != "Z"
 
 
+@pytest.mark.parametrize(("status", "words"), [(3, "exit status 3"), (None, "No such file or directory")])
 async def test_workers_that_cannot_start_end_the_run(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int | None, words: str
 ) -> None:
     """One message instead of a failed row for every case; nothing is counted as done."""
     broken = tmp_path / "python"
-    broken.write_text("#!/bin/sh\nexit 3\n")
-    broken.chmod(0o755)
+    if status is not None:
+        broken.write_text(f"#!/bin/sh\nexit {status}\n")
+        broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
-    with pytest.raises(OmniViewError, match="No worker process can be started \\(exit status 3\\)"):
+    with pytest.raises(OmniViewError, match=f"No worker process can be started \\({words}\\)"):
         await a_run(folder, tmp_path / "out", workers=Processes(2)).go()
     monkeypatch.undo()
     result = await a_run(folder, tmp_path / "out", resume="yes").go()
