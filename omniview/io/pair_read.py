@@ -9,7 +9,7 @@ import numpy as np
 
 from omniview.core.case import Truth
 from omniview.core.image import Image
-from omniview.io.pair_types import TruthFiles
+from omniview.io.pair_types import TruthFiles, of_dicom
 from omniview.io.read import read_truth
 from omniview.io.remote import fetched
 
@@ -31,6 +31,10 @@ def read_truth_files(files: TruthFiles, image: Image, labels: tuple[str, ...]) -
         UnreadableFile: a file cannot be read as a mask.
         SizeMismatch: a mask is of another size than the image.
     """
+    if (dicom := of_dicom(files.item)) is not None:
+        from omniview.io.segmentation import read_segmentation
+
+        return read_segmentation(files.files[0], *dicom, image, labels)
     if files.item:
         from omniview.io.coco import read_coco_truth
 

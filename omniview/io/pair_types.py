@@ -7,7 +7,22 @@ from pathlib import Path
 
 from omniview.io.remote import shown_name
 
-__all__ = ["Pair", "Pairing", "TruthFiles", "Unpaired"]
+__all__ = ["Pair", "Pairing", "TruthFiles", "Unpaired", "dicom_item", "of_dicom"]
+
+_DICOM = "dicom:"
+
+
+def dicom_item(uid: str, frame: int) -> str:
+    """An image of a DICOM segmentation: its number, and which frame of its file, from 0."""
+    return f"{_DICOM}{uid}:{frame}"
+
+
+def of_dicom(item: str) -> tuple[str, int] | None:
+    """What `dicom_item` was made of; None for an image of a COCO file."""
+    if not item.startswith(_DICOM):
+        return None
+    _, uid, frame = item.split(":")
+    return uid, int(frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +32,7 @@ class TruthFiles:
     Attributes:
         reader: who drew it; empty where a set has but one truth an image.
         files: one mask, or several that are united; of annotations in COCO's format the one JSON file.
-        item: which image of a COCO file; empty for masks.
+        item: which image of a COCO file, or of a DICOM segmentation (see `dicom_item`); empty for masks.
         objects: whether each of several masks shows one object, as in DSB 2018.
     """
 
