@@ -86,7 +86,9 @@ def paired(
         by_reader.setdefault(reader, []).append(
             _Mask(mask.file, mask.scope, stem_of(mask.file.name), name, mask.in_folder)
         )
-        called.setdefault(reader, mask.called or name.called or name.word)
+        # a folder that says nothing of a reader is called alike for all whose masks lie in it
+        own = name.called if name.reader and not mask.reader else mask.called
+        called.setdefault(reader, own or name.called or name.word)
     left: dict[File, str] = {}
     found: dict[str, dict[File, list[File]]] = {}
     unclear = set[File]()

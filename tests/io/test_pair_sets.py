@@ -97,6 +97,10 @@ SETS = {
         ("train/images/a.png", "train/masks/a.png", "val/images/a.png", "val/masks/a.png"),
         {"train/a": {"": ["train/masks/a.png"]}, "val/a": {"": ["val/masks/a.png"]}},
     ),
+    "readers in one folder of masks": (
+        ("images/a.png", "masks/a_observer1.png", "masks/a_observer2.png"),
+        {"a": {"observer1": ["masks/a_observer1.png"], "observer2": ["masks/a_observer2.png"]}},
+    ),
     "a second observer beside masks": (
         ("images/a.png", "masks/a.png", "second_observer/a.png"),
         {"a": {"masks": ["masks/a.png"], "second_observer": ["second_observer/a.png"]}},
