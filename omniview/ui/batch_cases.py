@@ -74,8 +74,8 @@ class Line:
 
 def _state(first: dict[str, Row], failed: bool) -> tuple[str, Level]:
     fused = first.get(FUSED)
-    if fused is None or failed:
-        return (FAILED if fused is None else fused.status), Level.ERROR
+    if fused is None or failed:  # without a truth there is not even a mask
+        return (FAILED if fused is None or fused.status == NO_TRUTH else fused.status), Level.ERROR
     if fused.status != OK:
         return fused.status, Level.INFO if fused.status in (NO_TRUTH, NOT_ASKED) else Level.WARNING
     others = {model: first[model].status for model in _MODELS[:2] if model in first}

@@ -92,9 +92,16 @@ def test_what_is_selected_stays_selected_when_sorted(qapp: object) -> None:
 )
 def test_a_lone_opinion_is_not_taken_for_two(rows: dict[str, str], state: str, level: Level) -> None:
     """The state says what became of both models, not of the fused mask alone."""
-    record = Record("a", "a.png", {}, tuple(Row("a", model, status) for model, status in rows.items()))
-    line = Line.of(record)
+    made = [Row("a", model, status, values={"area_px": 9}) for model, status in rows.items()]
+    line = Line.of(Record("a", "a.png", {}, tuple(made)))
     assert (line.state, line.level) == (state, level)
+
+
+def test_what_has_neither_truth_nor_mask_has_failed() -> None:
+    """The state does not hide a failure behind a missing truth, and the reason is told."""
+    rows = tuple(Row("a", model, "no truth", values={"reason": "Down."}) for model in ("specialist", "fused"))
+    line = Line.of(Record("a", "a.png", {}, rows))
+    assert (line.state, line.level, line.told) == ("failed", Level.ERROR, "failed: Down.")
 
 
 def test_the_reason_stands_beside_the_state(qapp: object) -> None:
