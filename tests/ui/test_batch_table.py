@@ -108,10 +108,11 @@ def test_the_reason_stands_beside_the_state(qapp: object) -> None:
     """Nobody needs a mouse to learn why a case has failed; that there is no truth needs no further word."""
     table = _table("a", "b")
     why = {"reason": "a.png is cut short.\nCopy it again."}
+    looked = {"reason": "None.", "area_px": 9}
     table.put(
         [
             Line.of(Record("a", "a.png", {}, (Row("a", "fused", "unreadable", values=why),))),
-            Line.of(Record("b", "b.png", {}, (Row("b", "fused", "no truth", values={"reason": "None."}),))),
+            Line.of(Record("b", "b.png", {}, (Row("b", "fused", "no truth", values=looked),))),
         ]
     )
     assert table.index(0, 6).data() == "unreadable: a.png is cut short. Copy it again."
