@@ -41,7 +41,7 @@ def _changed(found: Against) -> Html:
     parts: list[object] = []
     if found.changed:
         rows = [(name, in_words(there), in_words(here)) for name, (there, here) in found.changed.items()]
-        parts.append(table(["Fact", found.other, found.out], rows, words=3, kind="names"))
+        parts.append(table(["Fact", found.other, found.out], rows, words=3, kind="changed"))
     else:
         parts.append(element("p", "Versions, settings, weights and providers are the same in both runs."))
     for names, where in ((found.only_here, found.out), (found.only_there, found.other)):
@@ -93,7 +93,8 @@ def _moves(found: Against) -> Html:
     if len(found.moves) > _MOST:
         note += f" The {_MOST} that moved furthest are listed; all are in against.json."
     head = ["Case", "Model", "What else is different", found.other, found.out, "Difference"]
-    return join([element("p", note), _sorted_table(head, rows)]) if rows else element("p", note)
+    said = element("p", note, class_="note")
+    return join([said, _sorted_table(head, rows)]) if rows else said
 
 
 def _sorted_table(head: list[str], rows: list[list[Any]]) -> Html:
