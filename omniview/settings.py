@@ -46,12 +46,22 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
 def home() -> Path:
-    """Where settings, models, consents and logs live: `OMNIVIEW_HOME`, else the platform's own place."""
+    """Where settings, models, consents and logs live: `OMNIVIEW_HOME`, else the platform's own place.
+
+    Raises:
+        SettingsError: nobody says where this person's files belong, as in a container without a HOME.
+    """
     if chosen := os.environ.get("OMNIVIEW_HOME"):
         return Path(chosen)
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("omniview", appauthor=False))
+    try:
+        return Path(platformdirs.user_data_dir("omniview", appauthor=False))
+    except RuntimeError as error:
+        raise SettingsError(
+            "There is no home folder to keep settings and models in.",
+            "Set OMNIVIEW_HOME (or HOME) to a folder of your own.",
+        ) from error
 
 
 class _Frozen(BaseModel):
@@ -173,8 +183,8 @@ class BudgetSettings(_Frozen):
         daily: cap of one day (UTC), over all runs; None for no cap.
     """
 
-    session: float | None = Field(default=None, ge=0)
-    daily: float | None = Field(default=None, ge=0)
+    session: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    daily: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
 class FetchSettings(_Frozen):
@@ -249,6 +259,10 @@ class Settings(_Frozen):
             values = tomllib.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             values = {}
+        except NotADirectoryError as error:
+            raise SettingsError(
+                f"OmniView's home {path.parent} is not a folder.", "Set OMNIVIEW_HOME to one."
+            ) from error
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(
                 f"The settings file {path} cannot be read ({error}).", "Mend or delete it."
@@ -304,8 +318,9 @@ class Settings(_Frozen):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
+            wrong = first["msg"].removeprefix("Value error, ")  # pydantic's, before words of our own
             raise SettingsError(
-                f"The setting {where} in {source} is not valid: {first['msg']}.", "Correct or remove it."
+                f"The setting {where} in {source} is not valid: {wrong}.", "Correct or remove it."
             ) from error
 
 
@@ -336,5 +351,6 @@ def api_key(provider: str) -> str | None:
 
     try:
         return keyring.get_password("omniview", provider) or None
-    except KeyringError:  # no keyring service on this machine: the same as no key
+    except (KeyringError, OSError, RuntimeError):
+        # no keyring service, or no home folder that it could look into: the same as no key
         return None

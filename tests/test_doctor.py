@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,33 @@ def test_the_report_is_about_this_machine() -> None:
     assert rows["Qt"].state == "ok", rows["Qt"]
     assert rows["Home"].state == "ok"
     assert all(row.next_step for row in rows.values() if row.state == "missing")
+
+
+def test_a_home_that_is_no_folder_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OMNIVIEW_HOME may name a file by mistake, which can be written but holds nothing."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("OMNIVIEW_HOME", str(tmp_path / "file"))
+    rows = {row.what: row for row in doctor.report()}
+    assert (rows["Home"].state, rows["Settings"].state) == ("missing", "missing")
+    assert "is not a folder" in rows["Settings"].detail
+
+
+def test_what_an_extra_brings_is_only_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without OCR or a cluster nothing is amiss, and the line to type names the very Python that runs."""
+
+    def none(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", none)
+    rows = {row.what: row for row in doctor._python()}
+    assert (rows["rapidocr"].state, rows["torch"].state) == ("note", "missing")
+    assert rows["rapidocr"].next_step == f'Install it: {sys.executable} -m pip install "omniview[ocr]"'
+
+
+def test_a_python_that_cannot_be_started_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one in somebody else's home folder: a reason, not a crash."""
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    assert doctor.qt_failure() == "/no/such/python cannot be started (No such file or directory)"
 
 
 def test_pytorch_models_are_started_too(own_home: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_wheel_brings_everything(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         commands = next(name for name in names if name.endswith(".dist-info/entry_points.txt"))
-        assert "omniview = omniview.cli:main" in archive.read(commands).decode()
+        assert "omniview = omniview.__main__:main" in archive.read(commands).decode()
         archive.extractall(tmp_path / "installed")
     shipped = {file.relative_to(ROOT / "resources").as_posix() for file in tracked_resources()}
     assert shipped <= {name.removeprefix("omniview/_resources/") for name in names}

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from omniview.cli.console import console
+from omniview.cli.console import console, say
 from omniview.cli.options import Budget, Consent, Offline, Omnimodel, chosen_settings, composer_of
 
 __all__ = ["ask"]
@@ -55,12 +55,10 @@ def ask(
     if out is not None:
         write_answer(answer, picture, question, out, stem)
     if as_json:
-        typer.echo(json.dumps(answer_json(answer, picture, question, stem if out else None), indent=2))
+        say(json.dumps(answer_json(answer, picture, question, stem if out else None), indent=2))
     else:
-        typer.echo(answer.text)
+        say(answer.text)
         for finding in answer.findings:
-            typer.echo(
-                f"- {finding.text} [{', '.join(word for word in (finding.label, finding.place) if word)}]"
-            )
+            say(f"- {finding.text} [{', '.join(word for word in (finding.label, finding.place) if word)}]")
     for note in answer.provenance.notes:
         console.print(escape(f"note: {note}"))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
+from omniview.cli.console import say
 from omniview.settings import home
 
 __all__ = ["audit_verify"]
@@ -14,8 +13,8 @@ def audit_verify() -> None:
     from omniview.omnimodel.audit import Audit, paid, verify
 
     path = Audit(home()).path
-    typer.echo(f"{verify(path)} records, unbroken: {path}")
+    say(f"{verify(path)} records, unbroken: {path}")
     for one in paid(path):
         cost = "cost not known" if one.cost is None else f"{one.cost:.4f} {one.currency}"
         calls = "1 call" if one.calls == 1 else f"{one.calls} calls"
-        typer.echo(f"{one.day}  {one.endpoint}  {calls}  {cost}")
+        say(f"{one.day}  {one.endpoint}  {calls}  {cost}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
+from omniview.cli.console import say
 from omniview.settings import Settings, home
 
 __all__ = ["cache_clear", "cache_info"]
@@ -14,11 +13,11 @@ def cache_info() -> None:
     from omniview.omnimodel.cache import AnswerCache
 
     info = AnswerCache(home(), Settings.load().cache_mb).info()
-    typer.echo(f"{info.answers} answers, {info.bytes / 1e6:.1f} of {info.limit / 1e6:g} MB: {info.folder}")
+    say(f"{info.answers} answers, {info.bytes / 1e6:.1f} of {info.limit / 1e6:g} MB: {info.folder}")
 
 
 def cache_clear() -> None:
     """Forget all kept answers: the next questions are paid for again."""
     from omniview.omnimodel.cache import AnswerCache
 
-    typer.echo(f"{AnswerCache(home(), 0).clear()} answers removed.")
+    say(f"{AnswerCache(home(), 0).clear()} answers removed.")

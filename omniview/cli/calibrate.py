@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from omniview.cli.console import console
+from omniview.cli.console import console, say
 from omniview.cli.options import Answers, Budget, Consent, Offline, Omnimodel, Views, chosen_settings
 
 if TYPE_CHECKING:
@@ -18,7 +18,10 @@ __all__ = ["calibrate"]
 
 
 def calibrate(
-    folder: Annotated[Path, typer.Argument(help="images/ + masks/, masks beside the images, or a list file")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="images/ + masks/, masks beside the images, or a list file"),
+    ],
     task: Annotated[str, typer.Option(help="polyp, vessel, breast, nuclei")],
     omnimodel: Omnimodel = None,
     out: Annotated[Path | None, typer.Option(help="file to write; default: where fusion finds it")] = None,
@@ -68,4 +71,4 @@ def calibrate(
         console.print(
             "That is no better than caution: the omnimodel leads only where the specialist expects to fail."
         )
-    typer.echo(found.path)
+    say(found.path)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+
+from omniview.cli.console import say
 
 __all__ = ["doctor"]
 
@@ -17,13 +17,11 @@ def doctor(
     ] = False,
 ) -> None:
     """Say what runs where on this machine, and what to install."""
-    from rich.table import Table
-
     from omniview.doctor import report
 
     rows = report(online=online)
-    table = Table("what", "state", "detail", "next step")
     for row in rows:
-        table.add_row(*(escape(text) for text in (row.what, row.state, row.detail, row.next_step)))
-    Console(highlight=False).print(table)
+        say(f"{row.state:<8} {row.what}: {row.detail}")
+        if row.next_step:
+            say(f"{'':<8} {row.next_step}")  # a line of its own, so that a command can be copied
     raise typer.Exit(1 if any(row.state == "missing" for row in rows) else 0)

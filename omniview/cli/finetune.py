@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.markup import escape
 
-from omniview.cli.console import console
+from omniview.cli.console import console, say
 from omniview.errors import CardError, OmniViewError
 from omniview.inference.card import SpecialistCard, find_cards, read_card
 from omniview.inference.install import free, install
@@ -79,7 +79,7 @@ def fine_tune(
         return
     _show(outcome)
     if outcome.card is not None:
-        typer.echo(outcome.card)
+        say(outcome.card)
         if installed:
             path = install(specialist(str(outcome.card)), rename=not chosen)
             console.print(f"Installed as {escape(str(path))}.")

@@ -10,15 +10,17 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from omniview.cli.console import console
+from omniview.cli.console import console, say
 from omniview.errors import OmniViewError
 
 __all__ = ["metrics"]
 
 
 def metrics(
-    prediction: Annotated[Path, typer.Argument(help="mask, grey probability map (0-255), or label image")],
-    truth: Annotated[Path, typer.Argument(help="mask or label image of the same size")],
+    prediction: Annotated[
+        Path, typer.Argument(metavar="PREDICTION", help="mask, grey probability map (0-255), or label image")
+    ],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="mask or label image of the same size")],
     spacing: Annotated[str | None, typer.Option(metavar="ROW,COL", help="millimetres a pixel")] = None,
     tolerance: Annotated[float, typer.Option(min=0, help="of NSD, in px or mm")] = 2.0,
     convention: Annotated[
@@ -35,6 +37,8 @@ def metrics(
     """Print every metric of a mask against its ground truth as JSON."""
     from omniview.batch.compare import compare_files
 
+    if not isfinite(tolerance):
+        raise OmniViewError(f"--tolerance is {tolerance}.", "Give a distance in px, or in mm with --spacing.")
     found = compare_files(
         prediction,
         truth,
@@ -47,7 +51,7 @@ def metrics(
     )
     for note in found.notes:
         console.print(escape(f"note: {note}"))
-    typer.echo(json.dumps(found.values, indent=2, allow_nan=False))
+    say(json.dumps(found.values, indent=2, allow_nan=False))
 
 
 def _spacing(text: str | None) -> tuple[float, float] | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from omniview.cli.console import complain, console
+from omniview.cli.console import complain, console, say
 from omniview.errors import OmniViewError, SettingsError
 
 if TYPE_CHECKING:
@@ -21,39 +20,31 @@ Name = Annotated[str, typer.Argument(metavar="NAME")]
 
 def models_list() -> None:
     """List the installed model cards: terms of their training data, and how they did on test splits."""
-    from rich.table import Table
-
     from omniview.compose import model_folders
     from omniview.inference.card import SpecialistCard, find_cards
 
-    table = Table()
-    for title in ("name", "kind", "task", "parameters", "version", "terms", "Dice on test splits"):
-        table.add_column(title, overflow="fold", no_wrap=title == "name")
     found = find_cards(model_folders())
     for problem in found.problems:
         complain(problem)
     for card in found.cards:
         task = card.task if isinstance(card, SpecialistCard) else ", ".join(card.tasks)
-        figures = "; ".join(_figures(card, short=True)) or "not measured"
-        terms = "; ".join(_terms(card)) or "not stated"
-        table.add_row(card.name, card.kind, task, f"{card.parameters:,}", card.version, terms, figures)
-    Console(highlight=False).print(table)
+        say(f"{card.name}: {card.kind} for {task}, version {card.version}, {card.parameters:,} weights")
+        _say_lines("  ", {"Terms": _terms(card), "Dice on test splits": _test_dice(card)})
 
 
 def models_show(name: Name) -> None:
     """Show a card: data and terms, figures with n and intervals, known failures, files and hashes."""
     card = _named(name)
-    typer.echo(f"{card.name}, version {card.version}: {card.kind}, {card.parameters:,} weights")
-    for title, lines in (
-        ("Terms", _terms(card)),
-        ("Data", (_row(row, ("name", "split", "n", "source", "licence")) for row in _rows(card, "data"))),
-        ("Figures", _figures(card, short=False)),
-        ("Known failures", map(str, getattr(card, "limits", {}).get("known", ()))),
-        ("Files", (f"{file} SHA-256 {sha256}" for file, sha256 in card.files())),
-    ):
-        typer.echo(f"{title}:")
-        for line in list(lines) or ["not stated"]:
-            typer.echo(f"  {line}")
+    say(f"{card.name}, version {card.version}: {card.kind}, {card.parameters:,} weights")
+    fields = ("name", "split", "n", "source", "licence")
+    parts = {
+        "Terms": _terms(card),
+        "Data": [_row(row, fields) for row in _rows(card, "data")],
+        "Figures": list(_figures(card)),
+        "Known failures": [str(one) for one in getattr(card, "limits", {}).get("known", ())],
+        "Files": [f"{file} SHA-256 {sha256}" for file, sha256 in card.files()],
+    }
+    _say_lines("", parts)
 
 
 def models_use(name: Name) -> None:
@@ -83,7 +74,7 @@ def models_verify() -> None:
         for name, sha256 in card.files():
             try:
                 verified(card.folder / name, sha256)
-                typer.echo(f"ok  {card.name}: {name}")
+                say(f"ok  {card.name}: {name}")
             except OmniViewError as error:
                 broken += 1
                 complain(error, card.name)
@@ -101,6 +92,14 @@ def _named(name: str) -> Card:
     raise SettingsError(f"No card is named {name}.", f"There are {', '.join(c.name for c in cards)}.")
 
 
+def _say_lines(margin: str, parts: Mapping[str, Sequence[str]]) -> None:
+    """Each part's title, and below it line for line what is known."""
+    for title, lines in parts.items():
+        say(f"{margin}{title}:")
+        for line in lines or ("not stated",):
+            say(f"{margin}  {line}")
+
+
 def _rows(card: Card, field: str) -> tuple[Mapping[str, Any], ...]:
     return tuple(getattr(card, field, ()))
 
@@ -115,13 +114,20 @@ def _terms(card: Card) -> list[str]:
     return [text for text in dict.fromkeys(said) if text]
 
 
-def _figures(card: Card, *, short: bool) -> Iterator[str]:
+def _test_dice(card: Card) -> list[str]:
+    """The first Dice of each test set: of a generalist that is what it reaches before any click."""
+    found: dict[str, str] = {}
     for row in _rows(card, "figures"):
-        if short and (row.get("metric") != "dice" or row.get("split") != "test"):
-            continue
-        interval = f"{row.get('mean')} ({row.get('low')} to {row.get('high')}, n {row.get('n')})"
-        if short:
-            yield f"{row.get('set')} {interval}"
-        else:
-            about = _row(row, ("set", "split", "metric"))
-            yield f"{about}: {interval} {row.get('note', '')}".strip()
+        if (row.get("metric"), row.get("split")) == ("dice", "test"):
+            found.setdefault(str(row.get("set")), _interval(row))
+    return [f"{name} {interval}" for name, interval in found.items()]
+
+
+def _figures(card: Card) -> Iterator[str]:
+    for row in _rows(card, "figures"):
+        about = _row(row, ("set", "split", "metric"))
+        yield f"{about}: {_interval(row)} {row.get('note', '')}".strip()
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    return f"{row.get('mean')} ({row.get('low')} to {row.get('high')}, n {row.get('n')})"

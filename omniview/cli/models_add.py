@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from omniview.cli.console import console
+from omniview.cli.console import console, say
 from omniview.errors import SettingsError
 
 __all__ = ["models_add"]
@@ -84,7 +84,7 @@ def models_add(
         "worth)."
     )
     console.print(escape(f"Choose it: omniview models use {done.card.name}"))
-    typer.echo(done.path)
+    say(done.path)
 
 
 def _asked(wishes: Any, channels: int, *, free: bool) -> Any:

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from omniview.cli.console import complain, console
+from omniview.cli.console import complain, console, say
 from omniview.cli.options import Offline
 from omniview.errors import OmniViewError, SettingsError
 
@@ -20,7 +20,7 @@ __all__ = ["models_fetch"]
 
 
 def models_fetch(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="default: all")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="default: all")] = None,
     mirror: Annotated[str | None, typer.Option(help="an address or a folder instead of the hosts")] = None,
     where: Annotated[bool, typer.Option("--where", help="only say where files are put by hand")] = False,
     offline: Offline = False,
@@ -43,9 +43,9 @@ def models_fetch(
     failed = False
     for file in missing:
         if where:
-            typer.echo(f"{file.model}: {by_hand(file)}")
+            say(f"{file.model}: {by_hand(file)}")
             for url in file.urls:
-                typer.echo(f"  {url}")
+                say(f"  {url}")
             continue
         try:
             _fetch(file, settings.fetch, offline=settings.offline)
@@ -67,4 +67,4 @@ def _fetch(file: Wanted, settings: FetchSettings, *, offline: bool) -> None:
             offline=offline,
             on_bytes=lambda done, total: progress.update(bar, completed=done, total=total or None),
         )
-    typer.echo(path)
+    say(path)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, cast, get_args
 
 import typer
 from rich.markup import escape
 
-from omniview.cli.console import console
+from omniview.cli.console import console, say
 from omniview.cli.finetune import STOPPED, fine_tune
 from omniview.cli.options import Out
 from omniview.errors import SettingsError
@@ -36,6 +37,12 @@ def _refuse_for_fine_tuning(device: Device, patience: int) -> None:
         )
 
 
+def _refuse_for_training_anew(**given: object) -> None:
+    for option, value in given.items():
+        if value:
+            raise SettingsError(f"{option} goes with --from only.", "Leave it out, or give --from CARD.")
+
+
 def train(
     data: Annotated[
         list[Path], typer.Option(help="folder with images/, masks/, perhaps split.csv; several may follow")
@@ -47,7 +54,9 @@ def train(
     from_: Annotated[
         str | None, typer.Option("--from", metavar="CARD", help="fine-tune this specialist instead")
     ] = None,
-    more: Annotated[list[Path] | None, typer.Argument(metavar="[FOLDER...]", show_default=False)] = None,
+    more: Annotated[
+        list[Path] | None, typer.Argument(metavar="FOLDER", show_default=False, help="more of --data")
+    ] = None,
     parts: Annotated[str, typer.Option(help="with --from: decoder, adapter, or all")] = "decoder",
     name: Annotated[str, typer.Option(help="with --from: name of the new model")] = "",
     install: Annotated[
@@ -71,8 +80,12 @@ def train(
     is better on masks that were held out.
     """
     folders = [*data, *(more or ())]
-    if (task is None) == (from_ is None):
+    if task is None and from_ is None:
         raise SettingsError("Training needs a task, or a specialist to begin with.", "Give --task or --from.")
+    if task is not None and from_ is not None:
+        raise SettingsError("--from has the task of its card.", "Leave --task out, or --from to train anew.")
+    if minutes is not None and not isfinite(minutes):
+        raise SettingsError(f"--minutes is {minutes}.", "Give a number of minutes.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if from_ is not None:
         _refuse_for_fine_tuning(_device(device), patience)
@@ -81,6 +94,7 @@ def train(
             options["seed"] = seed
         fine_tune(from_, folders, out, options, installed=install, child=child)
         return
+    _refuse_for_training_anew(**{"--parts": parts != "decoder", "--name": name, "--install": install})
     from omniview.training.run import TASK_NAMES, default_settings, folders_of
     from omniview.training.run import train as fit
 
@@ -97,4 +111,4 @@ def train(
         except KeyboardInterrupt as error:
             console.print("Stopped. The same command goes on from here.")
             raise typer.Exit(STOPPED) from error
-        typer.echo(card)
+        say(card)

