@@ -15,7 +15,7 @@ of two images is given to neither, and a field of view is no truth.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +32,7 @@ from omniview.io.pair_names import (
     LOOSE,
     image_key,
     is_image_folder,
+    mask_prefix,
     natural,
     part_of_isic,
     rank_of_folder,
@@ -73,9 +74,9 @@ def find_truths(image: Path) -> tuple[TruthFiles, ...]:
     # masks of objects have names of their own
     of_objects = part if tree.above.name.lower() != stem_of(here.name).lower() else ""
     for folder, below in of_masks:
-        files |= dict.fromkeys(listed(str(folder), below, holding=of_objects))
+        files |= dict.fromkeys(_telling(listed(str(folder), below), of_objects))
     # a folder of masks counts if it holds any, whosever they are
-    others = [below for folder, below in of_masks if next(listed(str(folder)), None) is not None]
+    others = [below for folder, below in of_masks if _holds_any(folder)]
     images, masks, _ = sorted_out(list(files), [*tree.others, *others])
     for pair in paired(images, masks, root=tree.above.name).pairs:
         if pair.image == here:
@@ -130,7 +131,7 @@ def pair_folder(folder: Path, truth: Path | None = None, *, suffixless: bool = F
         masks, extra, root = _seen_from(folder, truth, images, masks), [*extra, *odd], folder.name
     if not images:
         raise _no_image(folder, left)
-    images.sort(key=lambda image: natural(image.file))
+    images.sort(key=lambda image: (natural(image.file), image.file))
     pairing = None if masks else pair_coco(folder, truth, images)
     if pairing is None:
         pairing = paired(images, masks, root=root)
@@ -157,7 +158,7 @@ def _tree(folder: Path) -> _Tree:
     """What belongs to a folder of images, which may lie in one that is named so; without masks, it alone."""
     own = folder if is_remote(folder) else Path(os.path.normpath(folder.absolute()))
     for at in (own, *own.parents)[:_HIGHEST]:
-        if not at.name or (at != own and not is_image_folder(at.name.lower())):
+        if not at.name:
             continue
         siblings = {name: path for name, path in folders_if_any(at.parent).items() if name[0] != "."}
         rest = own.relative_to(at)
@@ -182,11 +183,27 @@ def _seen(path: Path, above: Path) -> str:
 def _beside(name: str, siblings: Mapping[str, Path]) -> Iterator[Path]:
     """The folders of masks beside a folder of images of that lower-case name."""
     others = [other for other in siblings if rank_of_folder(other) is None]
-    ranked = is_image_folder(name) or others == [name]
+    ranked = is_image_folder(name) or (others == [name] and not _holds_any(siblings[name].parent))
     for other, path in siblings.items():
         is_masks = twin_of(other) == name or (ranked and rank_of_folder(other) is not None)
         if other != name and is_masks and part_of_isic(other) in ("", part_of_isic(name)):
             yield path
+
+
+def _telling(masks: Iterable[File], part: str) -> Iterator[File]:
+    """Masks whose names hold `part`, and one that shows that what stands before names does not mark them."""
+    plain = False
+    for file in masks:
+        if part in file.name.lower():
+            yield file
+        elif not plain and not mask_prefix(stem_of(file.name)):
+            plain = True
+            yield file
+
+
+def _holds_any(folder: Path) -> bool:
+    """Whether a file that can be opened lies directly in a folder."""
+    return next(listed(str(folder)), None) is not None
 
 
 def _masks_in(folder: Path) -> list[Path]:

@@ -19,6 +19,7 @@ from omniview.io.pair_names import (
     is_further,
     mask_key,
     mask_name,
+    mask_prefix,
     unique_name,
 )
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
@@ -64,7 +65,7 @@ class _Mask(NamedTuple):
     scope: str
     stem: str
     name: MaskName
-    in_folder: bool
+    prefix: str
 
 
 def paired(
@@ -78,13 +79,14 @@ def paired(
         extra: what else could not be paired.
         root: the name of the folder that everything lies in.
     """
+    prefixes = _prefixes(masks)
     by_reader: dict[str, list[_Mask]] = {}
     called: dict[str, str] = {}
     for mask in masks:
         name = mask_name(mask.file)
         reader = mask.reader or name.reader
         by_reader.setdefault(reader, []).append(
-            _Mask(mask.file, mask.scope, stem_of(mask.file.name), name, mask.in_folder)
+            _Mask(mask.file, mask.scope, stem_of(mask.file.name), name, prefixes.get(mask.file.folder, ""))
         )
         # a folder that says nothing of a reader is called alike for all whose masks lie in it
         own = name.called if name.reader and not mask.reader else mask.called
@@ -98,6 +100,16 @@ def paired(
     _prefer_people(found, left)
     objects = _objects(images, masks, found, left, root)
     return _as_pairing(images, found, called, left, extra, objects, unclear)
+
+
+def _prefixes(masks: Iterable[Grouped]) -> dict[str, str]:
+    """Folder of masks to what stands before all names in it, and before no name by chance."""
+    found: dict[str, str] = {}
+    for mask in masks:
+        prefix = mask_prefix(stem_of(mask.file.name)).lower() if mask.in_folder else ""
+        if found.setdefault(mask.file.folder, prefix) != prefix:
+            found[mask.file.folder] = ""
+    return found
 
 
 def _matched(
@@ -118,7 +130,7 @@ def _matched(
                 waiting.setdefault(key, []).append(image.file)
         candidates: dict[Key, list[_Mask]] = {}
         for mask in todo:
-            key = mask_key(mask.scope, mask.stem, mask.name, level, mask.in_folder)
+            key = mask_key(mask.scope, mask.stem, mask.name, level, mask.prefix)
             if key in waiting:
                 candidates.setdefault(key, []).append(mask)
         for key, several in candidates.items():
@@ -141,14 +153,21 @@ def _matched(
 def _chosen(images: list[File], several: list[_Mask], level: int) -> dict[File, list[File]]:
     """Image to its masks, of those that all have one name; nothing where that is not clear."""
     if len(images) == 1:
-        best = min(several, key=_first)
+        best = min(several, key=lambda one: (one.file.folder != images[0].folder, *_first(one)))
         parts = sorted(one.file for one in several if _is_part(one, best)) if level else []
         return {images[0]: [best.file, *parts]}
-    # a.jpg and a.png with a_mask.jpg and a_mask.png
-    own = {_suffix(file): file for file in images}
-    theirs = {_suffix(one.file): one.file for one in several}
-    if level < LOOSE and len(own) == len(images) == len(several) and own.keys() == theirs.keys():
-        return {file: [theirs[suffix]] for suffix, file in own.items()}
+    if level == LOOSE or len(images) != len(several):
+        return {}
+    # a.jpg and a.png with a_mask.jpg and a_mask.png; or a.png and A.png with a_mask.png and A_mask.png
+    for own, theirs in (
+        ({_suffix(file): file for file in images}, {_suffix(one.file): one.file for one in several}),
+        (
+            {stem_of(file.name): file for file in images},
+            {(one.name.base if level else one.stem): one.file for one in several},
+        ),
+    ):
+        if len(own) == len(images) and own.keys() == theirs.keys():
+            return {file: [theirs[mark]] for mark, file in own.items()}
     return {}
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "is_superpixels",
     "mask_key",
     "mask_name",
+    "mask_prefix",
     "natural",
     "preference",
     "rank_of_folder",
@@ -36,7 +37,8 @@ LOOSE = 2
 
 0. equal stems;
 1. the mask's stem without the suffix of a mask;
-2. both without the suffix of an image as well, where no second image could be meant.
+2. the image's without the suffix of an image, the mask's also without what stands before it in all names
+   of its folder, where no second image could be meant.
 """
 
 # Names of folders are compared without spaces, hyphens and underscores.
@@ -192,9 +194,12 @@ def part_of_isic(name: str) -> str:
 
 def is_field_of_view(file: File) -> bool:
     """Whether this shows what the camera saw, and not what is to be found in it (DRIVE, HRF, CHASE)."""
-    if _VIEW.fullmatch(stem_of(file.name)):
+    folders = file.below.lower().split("/")[:-1]
+    if any(map(_is_view_folder, folders)):
         return True
-    return bool(file.below) and any(_is_view_folder(part) for part in file.below.lower().split("/"))
+    # what lies in a folder of that name is not what DRIVE and HRF mean by a mask
+    drawn = any(rank_of_folder(name) is not None and name not in ("mask", "masks") for name in folders)
+    return not drawn and _VIEW.fullmatch(stem_of(file.name)) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -217,15 +222,16 @@ def image_key(group: str, stem: str, level: int) -> Key:
     return group.lower(), (base_of(stem) if level == LOOSE else stem).lower()
 
 
-def mask_key(group: str, stem: str, name: MaskName, level: int, in_folder: bool = False) -> Key:
-    """The same for a mask: its stem, then that without a mask's suffix, then without an image's too.
-
-    In a folder of masks what stands before a name may also say that it is one: `p1` (ETIS), `mask_1`.
-    """
+def mask_key(group: str, stem: str, name: MaskName, level: int, prefix: str = "") -> Key:
+    """The same for a mask: its stem, then that without a mask's suffix, at the last without `prefix` too."""
     text = stem if level == 0 else name.base
-    if level == LOOSE:
-        text = _MASK_PREFIX.sub("", base_of(text)) if in_folder else base_of(text)
-    return group.lower(), text.lower()
+    return group.lower(), (text[len(prefix) :] if level == LOOSE else text).lower()
+
+
+def mask_prefix(stem: str) -> str:
+    """What stands before the name in that of a mask: `p` in `p1` (ETIS), `mask_`; or empty."""
+    found = _MASK_PREFIX.match(stem)
+    return found[0] if found else ""
 
 
 def base_of(stem: str) -> str:

@@ -110,6 +110,10 @@ def _place(below: str, roles: Mapping[str, Mapping[str, _Role]]) -> Place:
     parents = tuple("".join(f"{part}/" for part in parts[:n]) for n in range(len(parts) + 1))
     named = [at for at, part in enumerate(parts) if part in roles[parents[at]]]
     at = _where(named, [roles[parents[at]] for at in named])
+    if at is not None and roles[parents[at]][parts[at]].rank is None:
+        # masks within a folder of images are the nearest that these have, whatever lies beside it
+        inner = (n for n in named if n > at and roles[parents[n]][parts[n]].rank is not None)
+        at = next(inner, at)
     if at is None:
         return Place(None, "", "", "", None, parents, below, "")
     name, role = parts[at].lower(), roles[parents[at]][parts[at]]

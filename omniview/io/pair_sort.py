@@ -64,7 +64,10 @@ def sorted_out(files: Sequence[File], others: Iterable[str] = ()) -> Sorted:
             else:
                 masks.append(_mask(file, place))
         elif place.parent_of_images in held:
-            images.append(Grouped(file, place.group, part=place.part))
+            inner = any(
+                parent in held and len(parent) > len(place.parent_of_images) for parent in place.parents
+            )
+            images.append(Grouped(file, file.below if inner else place.group, part=place.part))
         elif place.parent_of_images is None and any(parent in apart for parent in place.parents):
             extra.append(Unpaired(file.path, _OUTSIDE))
         elif any(parent in held for parent in place.parents):

@@ -72,6 +72,23 @@ SETS = {
     ),
     "Carvana": (("train/x_01.jpg", "train_masks/x_01_mask.gif"), {"train/x_01": "train_masks/x_01_mask.gif"}),
     "GlaS": (("train_1.bmp", "train_1_anno.bmp"), {"train_1": "train_1_anno.bmp"}),
+    "marks before a name by chance": (
+        ("images/1.png", "images/mask_1.png", "masks/mask_1.png", "masks/mask_1_mask.png", "masks/x.png"),
+        {"1": None, "mask_1": "masks/mask_1.png"},
+    ),
+    "a mask of an image that is not there": (("images/x.png", "masks/x_test_mask.png"), {"x": None}),
+    "masks beside images beside other masks": (
+        ("images/a/1.jpg", "images/a/1_mask.png", "gt/a/2.png"),
+        {"a/1": "images/a/1_mask.png"},
+    ),
+    "a set within the images of another": (
+        ("labels/b.png", "images/b.jpg", "images/in/b.jpg", "images/in/masks/b.png"),
+        {"b": "labels/b.png", "images/in/b": "images/in/masks/b.png"},
+    ),
+    "names of fields of view in a folder of truths": (
+        ("images/01_dr.png", "labels/01_dr_mask.png"),
+        {"01_dr": "labels/01_dr_mask.png"},
+    ),
     "marks before the name": (("images/001.png", "masks/mask_001.png"), {"001": "masks/mask_001.png"}),
     "a set in a folder called images": (
         ("images/Kvasir/images/a.jpg", "images/Kvasir/masks/a.jpg"),
@@ -124,6 +141,8 @@ def test_a_mask_that_could_be_of_two_images_is_given_to_neither(tmp_path: Path) 
     assert reasons == ["more than one image could be meant"]
     laid_out(tmp_path / "both", "images/a.jpg", "images/a.png", "masks/a.png", "masks/a.jpg")
     assert pairs_of(tmp_path / "both") == {"a": "masks/a.jpg", "images/a.png": "masks/a.png"}
+    laid_out(tmp_path / "cases", "images/a.png", "images/A.png", "masks/a_mask.png", "masks/A_mask.png")
+    assert pairs_of(tmp_path / "cases") == {"A": "masks/A_mask.png", "images/a.png": "masks/a_mask.png"}
     laid_out(tmp_path / "flat", "a.jpg", "a.png", "a_mask.png")
     assert pairs_of(tmp_path / "flat") == {"a": None, "a.png": None}
     laid_out(tmp_path / "folders", "images/a.jpg", "imgs/a.jpg", "masks/a.png")
