@@ -44,6 +44,8 @@ _NO_NETWORK = (
     "ReadTimeoutError",
 )
 
+_FULL = "No space left on device"
+
 
 class SetupError(Exception):
     """The set-up cannot go on; the text says why and what to do."""
@@ -131,7 +133,15 @@ def make_venv(venv: Path) -> None:
     say(f"Making {venv}")
     made = run([sys.executable, "-m", "venv", "--clear", str(venv)])
     if made.returncode != 0:
-        raise SetupError(f"{venv} could not be made:\n{made.stdout}{made.stderr}".rstrip())
+        said = f"{made.stdout}{made.stderr}".strip()
+        raise SetupError(f"{venv} could not be made:\n{said}\n{remedy(said)}")
+
+
+def remedy(said: str) -> str:
+    """What a person can do about a file or folder that could not be written or read."""
+    if _FULL in said:
+        return f"The disk is full. Make room in {ROOT} and in the temporary folder, then start again."
+    return "Put a copy of the project into a folder of your own, and start from there."
 
 
 def install(venv: Path, extras: tuple[str, ...]) -> None:
@@ -168,8 +178,8 @@ def pip_failure(lines: list[str]) -> str:
     shown = "\n".join(f"    {line}" for line in errors[-4:])
     if any(sign in text for sign in _NO_NETWORK):
         cause = "The package index cannot be reached. Connect to a network or set a proxy, then start again."
-    elif "No space left on device" in text:
-        cause = f"The disk is full. Make room in {ROOT} and in the temporary folder, then start again."
+    elif _FULL in text:
+        cause = remedy(text)
     else:
         cause = "pip could not install what OmniView needs."
     return f"{cause}\n{shown}"
@@ -289,7 +299,11 @@ def open_sample() -> int:
         return hand_over(omniview(["open"]))
     window = DEMO / "window.png"
     shown = omniview(["open", "--offline", "--screenshot", str(window), "--masks", str(DEMO)])
-    DEMO.mkdir(exist_ok=True)
+    try:
+        DEMO.mkdir(exist_ok=True)
+    except OSError as error:
+        say(f"{DEMO.absolute()} cannot be made ({error.strerror}). Start in a folder that you can write to.")
+        return 1
     say("There is no screen here: rendering the window to a file.")
     status = subprocess.call(shown)
     if status == 0:
@@ -344,6 +358,9 @@ def main(arguments: list[str]) -> int:
         return hand_over(omniview(arguments)) if arguments else open_sample()
     except SetupError as error:
         say(f"OmniView could not be set up. {error}")
+        return 1
+    except OSError as error:  # a checkout of somebody else's, a full disk, a file that is missing
+        say(f"OmniView could not be set up: {error}\n{remedy(str(error))}")
         return 1
     except KeyboardInterrupt:
         say("Interrupted.")

@@ -209,6 +209,41 @@ def test_core_must_be_covered_unless_tests_are_chosen() -> None:
     assert not any(argument.startswith("--cov") for argument in part[1])
 
 
+@pytest.mark.parametrize(
+    ("error", "step"),
+    [
+        (PermissionError(13, "Permission denied", ".venv"), "a folder of your own"),
+        (OSError(28, "No space left on device"), "Make room"),
+    ],
+)
+def test_what_cannot_be_written_is_told(
+    error: OSError, step: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A checkout of somebody else's and a full disk get cause and next step, wherever they show."""
+
+    def fail(extras: tuple[str, ...]) -> None:
+        raise error
+
+    monkeypatch.setattr(launch, "prepare", fail)
+    assert launch.main([]) == 1
+    said = capsys.readouterr().err
+    assert str(error) in said
+    assert step in said
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a screen")
+def test_a_demo_that_has_no_place_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where omniview-demo cannot be made, nothing is rendered in vain."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    launch.DEMO.touch()
+    assert launch.open_sample() == 1
+    assert "omniview-demo cannot be made (File exists)" in capsys.readouterr().err
+
+
 def test_old_python_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Too old a Python gets a sentence, not a traceback."""
     monkeypatch.setattr(launch, "MINIMUM", (9, 9))
