@@ -150,7 +150,8 @@ class Plan:
         )
 
     def _workers(self, jobs: int, scheduler: str, make: ComposerOf, apart: bool) -> Workers:
-        asking = CLOUD_PLACES if self.order.question.omnimodel != "none" else 0
+        asks = self.order.question.omnimodel != "none"
+        asking = max(1, CLOUD_PLACES // max(jobs, workers_here(scheduler, jobs))) if asks else 0
         if scheduler:
             if self.order.question.offline:
                 raise SettingsError(

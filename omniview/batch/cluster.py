@@ -16,12 +16,14 @@ import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import omniview
 from omniview.batch.processes import AHEAD
+from omniview.batch.station import Bounds, perform
 from omniview.batch.work import Done, Work, done_without
 from omniview.core.cores import cores
 from omniview.errors import OmniViewError, SettingsError
@@ -68,17 +70,18 @@ class Cluster:
     Args:
         scheduler: address of a scheduler, "local", or a key of `QUEUES`.
         jobs: workers to start where the cluster is ours; on this machine at least one a GPU.
-        asking: cases beyond the local ones that a worker may have waiting for an omnimodel.
+        asking: cases beyond the local ones that a worker may have waiting for an omnimodel, and ask at once;
+            shared out among the workers of a cluster that is there already.
     """
 
     def __init__(self, scheduler: str, *, jobs: int = 1, asking: int = 0) -> None:
         self._scheduler = scheduler
         self._gpus = _gpus() if scheduler == LOCAL else ()
         self._jobs = workers_here(scheduler, jobs) if scheduler == LOCAL else jobs
-        self._share = max(1, cores() // self._jobs) if scheduler == LOCAL else 0
+        self._bounds = Bounds(max(1, cores() // self._jobs) if scheduler == LOCAL else 0, max(1, asking))
         self._places = AHEAD + asking
-        ours = scheduler == LOCAL or scheduler in QUEUES
-        self.capacity = (self._jobs if ours else max(jobs, _SERVED)) * self._places
+        self._ours = scheduler == LOCAL or scheduler in QUEUES
+        self.capacity = (self._jobs if self._ours else max(jobs, _SERVED)) * self._places
         self._opening = asyncio.Lock()
         self._side_by_side = asyncio.Semaphore(self.capacity)
         self._one = asyncio.Lock()
@@ -124,7 +127,7 @@ class Cluster:
         from distributed.comm import CommClosedError
 
         # not pure: the same question may be put again after a file has changed
-        future = client.submit(_perform, work, omniview.__version__, seen, self._share, pure=False)
+        future = client.submit(_perform, work, omniview.__version__, seen, self._bounds, pure=False)
         try:
             done: Done | Refusal = await future.result()
         except (CancelledError, CommClosedError, OSError, TimeoutError) as error:
@@ -169,7 +172,9 @@ class Cluster:
         try:
             await client
             await client.wait_for_workers(1, timeout=_START_S if self._scheduler == LOCAL else None)
-            await _same_version(client)
+            there = await _same_version(client)
+            if not self._ours:
+                self._bounds = replace(self._bounds, cloud=max(1, self._bounds.cloud // there))
         except BaseException as error:
             await client.close()
             if not isinstance(error, OSError | TimeoutError | ValueError):
@@ -191,7 +196,7 @@ class Cluster:
         return None
 
 
-def _perform(work: Work, version: str, seen: Sequence[Path] = (), share: int = 0) -> Done | Refusal:
+def _perform(work: Work, version: str, seen: Sequence[Path], bounds: Bounds) -> Done | Refusal:
     """On a worker: its models are kept from case to case.
 
     Workers may come at any time, long after those of the start were asked: one that would not give the rows
@@ -201,7 +206,7 @@ def _perform(work: Work, version: str, seen: Sequence[Path] = (), share: int = 0
         work: the case.
         version: of OmniView, where the run is.
         seen: those of the case's files that are there.
-        share: cores of this worker, where it is one of several; 0: all that it may use.
+        bounds: what this worker may take.
     """
     if version != omniview.__version__:
         return (
@@ -214,9 +219,7 @@ def _perform(work: Work, version: str, seen: Sequence[Path] = (), share: int = 0
             "Put the folder where every worker sees it under this path, or give its address (s3://...), "
             "then go on with --resume.",
         )
-    from omniview.batch.station import perform
-
-    return perform(work, share)
+    return perform(work, bounds)
 
 
 def _seen(pair: Pair) -> tuple[Path, ...]:
@@ -224,8 +227,8 @@ def _seen(pair: Pair) -> tuple[Path, ...]:
     return tuple(path for path in pair.files if not is_remote(path) and path.exists())
 
 
-async def _same_version(client: Client) -> None:
-    """Refuse workers of another version: their rows would not be those of this run.
+async def _same_version(client: Client) -> int:
+    """How many workers there are; refuses other versions: their rows would not be those of this run.
 
     Raises:
         OmniViewError: a worker runs another version, or has no OmniView.
@@ -238,6 +241,7 @@ async def _same_version(client: Client) -> None:
                 f"The worker {worker} has {has}, this is {omniview.__version__}.",
                 _INSTALL,
             )
+    return max(1, len(found))
 
 
 def _version() -> str:
@@ -245,7 +249,7 @@ def _version() -> str:
 
 
 def workers_here(scheduler: str, jobs: int) -> int:
-    """How many workers share this machine, where `jobs` are asked for."""
+    """How many workers share this machine, where `jobs` are asked for; one elsewhere has a machine alone."""
     if scheduler == LOCAL:
         return max(jobs, len(_gpus()))
     return 1 if scheduler else jobs

@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from omniview.batch.work import Done, Work, done_without
-from omniview.core.cores import cores
+from omniview.core.cores import cores as cores_here
 from omniview.errors import OmniViewError
 
 __all__ = ["AHEAD", "Processes", "environment", "main"]
 
 AHEAD = 3
 """Cases given to one worker at once: one to read, one to infer, one to score."""
-_START = "from omniview.batch.processes import main; main({})"
+_START = "from omniview.batch.processes import main; main({}, {})"
 _READY = -1
 _CAUSE = "A worker process ended while it was at this case"
 
@@ -50,11 +50,11 @@ class Processes:
 
     Args:
         jobs: how many workers.
-        asking: cases beyond the local ones that a worker may have waiting for an omnimodel.
+        asking: cases beyond the local ones that a worker may have waiting for an omnimodel, and ask at once.
     """
 
     def __init__(self, jobs: int, asking: int = 0) -> None:
-        self._share = max(1, cores() // jobs)
+        self._bounds = max(1, cores_here() // jobs), max(1, asking)
         self.capacity = jobs * (AHEAD + asking)
         self._workers: list[_Worker | None] = [None] * jobs
         self._alone = asyncio.Lock()
@@ -81,14 +81,14 @@ class Processes:
     async def _least_busy(self) -> _Worker:
         for place, worker in enumerate(self._workers):
             if worker is None or worker.lost:
-                self._workers[place] = fresh = _Worker(asyncio.get_running_loop(), self._share)
+                self._workers[place] = fresh = _Worker(asyncio.get_running_loop(), *self._bounds)
                 if worker is not None:
                     await asyncio.to_thread(worker.end)
                 return fresh
         return min((w for w in self._workers if w is not None), key=lambda worker: worker.busy)
 
     async def _once_more(self, work: Work) -> Done:
-        worker = _Worker(asyncio.get_running_loop(), self._share)
+        worker = _Worker(asyncio.get_running_loop(), *self._bounds)
         try:
             return await worker.do(work)
         except _LostError as error:
@@ -101,7 +101,7 @@ class Processes:
 class _Worker:
     """One process and what it owes."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, share: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, cores: int, cloud: int) -> None:
         self.lost = False
         self._loop = loop
         self._keys = itertools.count()
@@ -111,7 +111,7 @@ class _Worker:
         try:
             # not asyncio's own subprocesses: Qt's event loop has none on Windows
             self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
-                [sys.executable, "-P", "-c", _START.format(share)],
+                [sys.executable, "-P", "-c", _START.format(cores, cloud)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment(),
@@ -197,17 +197,18 @@ class _Worker:
                     if self._ready
                     else OmniViewError(f"No worker process can be started ({how}).", "Score with --jobs 1.")
                 )
+                waiting.exception()  # fetched: whoever was cancelled while sending does not look at it
 
 
-def main(share: int) -> None:
-    """A worker's whole life: cases in, answers out, until its input ends; it has `share` cores."""
+def main(cores: int, cloud: int) -> None:
+    """A worker's whole life: cases in, answers out, until its input ends; for the numbers see `Bounds`."""
     inbox = sys.stdin.buffer
     # what libraries print must not end up among the answers
     outbox = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
     from omniview import log
-    from omniview.batch.station import submit
+    from omniview.batch.station import Bounds, submit
     from omniview.settings import home
 
     log.start(home())
@@ -219,7 +220,7 @@ def main(share: int) -> None:
         except EOFError:
             # the rest of this process is at cases that nobody waits for any more
             os._exit(0)
-        submit(work, share).add_done_callback(partial(_answered, outbox, sending, key))
+        submit(work, Bounds(cores, cloud)).add_done_callback(partial(_answered, outbox, sending, key))
 
 
 def _answered(outbox: BinaryIO, sending: threading.Lock, key: int, answer: Future[Done]) -> None:

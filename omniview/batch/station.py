@@ -27,12 +27,25 @@ from omniview.core.task import Task
 from omniview.errors import InputError, NotAllowed, OmniViewError, SettingsError
 from omniview.io.pair_types import Pair
 
-__all__ = ["CLOUD_PLACES", "LOCAL_PLACES", "Station", "perform", "submit"]
+__all__ = ["CLOUD_PLACES", "LOCAL_PLACES", "Bounds", "Station", "perform", "submit"]
 
 LOCAL_PLACES = 6
 """Cases that are read, inferred or scored at once: enough to keep the network busy, and a bound on memory."""
 CLOUD_PLACES = 4
-"""Questions to an omnimodel at once."""
+"""Questions to an omnimodel at once, of all processes of a run together as far as there are that many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a process may take, which is less where it is one of several.
+
+    Attributes:
+        cores: to compute on; 0: all that the system lets it use.
+        cloud: questions to an omnimodel at once.
+    """
+
+    cores: int = 0
+    cloud: int = CLOUD_PLACES
 
 
 class Station:
@@ -40,18 +53,17 @@ class Station:
 
     Args:
         models: what looks at the images; closed with the station.
-        cloud: questions to an omnimodel at once.
-        share: cores of this process, where it is one of several; 0: all that it may use.
+        bounds: what it may take.
     """
 
-    def __init__(self, models: Models, *, cloud: int = CLOUD_PLACES, share: int = 0) -> None:
+    def __init__(self, models: Models, bounds: Bounds = Bounds()) -> None:
         self._models = models
-        self.capacity = LOCAL_PLACES + cloud
+        self.capacity = LOCAL_PLACES + bounds.cloud
         self._local = asyncio.Semaphore(LOCAL_PLACES)
-        self._asking = asyncio.Semaphore(cloud)
+        self._asking = asyncio.Semaphore(bounds.cloud)
         # apart, because files may be far away: computing never queues behind a network share
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="read")
-        self._threads = computing(LOCAL_PLACES, share)
+        self._threads = computing(LOCAL_PLACES, bounds.cores)
         self._undisturbed = ExitStack()
         self._undisturbed.enter_context(undisturbed())
 
@@ -172,13 +184,13 @@ class _Gated:
 class _Resident:
     """A station with an event loop of its own in a thread, for a process that has none."""
 
-    def __init__(self, make: Make, share: int) -> None:
+    def __init__(self, make: Make, bounds: Bounds) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="station", daemon=True)
         self._thread.start()
 
         async def build() -> Station:
-            return Station(await asyncio.to_thread(make), share=share)
+            return Station(await asyncio.to_thread(make), bounds)
 
         self._at_work: set[Future[Done]] = set()
         try:
@@ -218,23 +230,23 @@ _residents: dict[
 _building = threading.Lock()
 
 
-def submit(work: Work, share: int = 0) -> Future[Done]:
+def submit(work: Work, bounds: Bounds) -> Future[Done]:
     """Start `work` in this process, beside what is at work already; for worker processes.
 
     The first case of another run closes the models of runs that have nothing at work here.
 
     Args:
         work: the case.
-        share: cores of this process, where it is one of several; 0: all that it may use.
+        bounds: what this process may take.
     """
     with _building:
         if work.make not in _residents:
             for make in [make for make, resident in _residents.items() if resident.idle]:
                 _residents.pop(make).close()
-            _residents[work.make] = _Resident(work.make, share)
+            _residents[work.make] = _Resident(work.make, bounds)
         return _residents[work.make].submit(work)
 
 
-def perform(work: Work, share: int = 0) -> Done:
+def perform(work: Work, bounds: Bounds) -> Done:
     """As `submit`, to the end; safe to call from several threads at once, whose cases then overlap."""
-    return submit(work, share).result()
+    return submit(work, bounds).result()

@@ -15,6 +15,7 @@ import pytest
 import omniview
 from omniview.batch.cluster import Cluster, _perform, _seen
 from omniview.batch.processes import AHEAD
+from omniview.batch.station import Bounds
 from omniview.batch.work import Work
 from omniview.errors import SettingsError
 from omniview.scoring import ComposerOf, Plan, plan
@@ -176,7 +177,7 @@ def test_a_worker_that_does_not_see_the_folder_does_no_case(folder: Path, tmp_pa
     assert _seen(pair) == pair.files
     work = Work(pair, planned.order, ComposerOf(planned.settings))
     pair.image.rename(tmp_path / "elsewhere.png")
-    told = _perform(work, omniview.__version__, pair.files)
+    told = _perform(work, omniview.__version__, pair.files, Bounds())
     assert isinstance(told, tuple)
     assert f"does not see {pair.image}" in told[0]
     assert _seen(pair) == pair.files[1:]
@@ -214,7 +215,7 @@ def test_a_worker_of_another_version_does_no_case(folder: Path) -> None:
     """A worker that comes late is asked with every case; its rows would not be those of this run."""
     planned = plan(folder, Settings(omnimodel="none"), task="polyp")
     work = Work(planned.pairing.pairs[0], planned.order, ComposerOf(planned.settings))
-    told = _perform(work, "0.0.1")
+    told = _perform(work, "0.0.1", (), Bounds())
     assert isinstance(told, tuple)
     assert "0.0.1" in told[0]
     assert omniview.__version__ in told[0]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from omniview.batch.journal import Journal
-from omniview.batch.station import CLOUD_PLACES, LOCAL_PLACES
+from omniview.batch.station import CLOUD_PLACES, LOCAL_PLACES, Bounds, Station
 from omniview.core.image import Image
 from omniview.core.metrics import METRICS
 from omniview.core.prediction import Prediction
@@ -245,15 +245,17 @@ async def until(condition: Callable[[], bool]) -> None:
     pytest.fail("it never came to that")
 
 
-async def test_a_slow_cloud_fills_its_own_places_only(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("places", [CLOUD_PLACES, 1])
+async def test_a_slow_cloud_fills_its_own_places_only(folder: Path, tmp_path: Path, places: int) -> None:
     """While it is silent, it has its few questions, and as many cases more as may be at work go on."""
     own, cloud = OtsuSegmenter("own"), Stuck()
-    run = a_run(folder, tmp_path / "out", OtsuModels(own, cloud), omnimodel="cloud")
+    workers = Station(OtsuModels(own, cloud), Bounds(cloud=places))
+    run = a_run(folder, tmp_path / "out", omnimodel="cloud", workers=workers)
     going = asyncio.create_task(run.go())
-    everybody = CLOUD_PLACES + LOCAL_PLACES
-    await until(lambda: len(cloud.asked) == CLOUD_PLACES and len(own.asked) == everybody)
+    everybody = places + LOCAL_PLACES
+    await until(lambda: len(cloud.asked) == places and len(own.asked) == everybody)
     await asyncio.sleep(0.1)
-    assert (len(cloud.asked), len(own.asked)) == (CLOUD_PLACES, everybody)
+    assert (len(cloud.asked), len(own.asked)) == (places, everybody)
     cloud.answers.set()
     result = await going
     assert result.totals.finished == 12

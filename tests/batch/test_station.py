@@ -11,7 +11,7 @@ import pytest
 
 from omniview.batch import station
 from omniview.batch.one import Question
-from omniview.batch.station import Station, perform
+from omniview.batch.station import Bounds, Station, perform
 from omniview.batch.work import Order, Work, done_with
 from omniview.inference.worker import InferenceThread
 from omniview.io.pair_types import Pair
@@ -36,7 +36,7 @@ def test_another_run_closes_what_an_earlier_one_left(tmp_path: Path) -> None:
     for run in range(5):
         make = ComposerOf(Settings(omnimodel="none", views=1), session=str(run))
         for _ in range(2):
-            done = perform(Work(missing, Order(Question("polyp")), make))
+            done = perform(Work(missing, Order(Question("polyp")), make), Bounds())
             assert done.record.name == "none"
         assert list(station._residents) == [make]
         assert sum(thread.name == "station" for thread in threading.enumerate()) == 1

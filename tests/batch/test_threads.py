@@ -10,12 +10,12 @@ import cv2
 import pytest
 
 from omniview.batch.one import Question
-from omniview.batch.processes import Processes
+from omniview.batch.processes import AHEAD, Processes
 from omniview.batch.station import Station
 from omniview.batch.threads import computing, undisturbed
 from omniview.batch.work import Order
 from omniview.io.pair_types import Pairing
-from omniview.scoring import Plan
+from omniview.scoring import ComposerOf, Plan
 from omniview.settings import Settings
 from tests.batch.otsu import OtsuModels
 
@@ -54,6 +54,16 @@ def test_an_interval_that_is_shorter_already_is_kept() -> None:
     assert _now() == (0.0005, 2)
 
 
+@pytest.mark.parametrize(("jobs", "each"), [(1, 4), (2, 2), (3, 1), (16, 1)])
+def test_more_processes_do_not_ask_a_cloud_more_at_once(jobs: int, each: int) -> None:
+    """Its places are shared out among them; one is the least."""
+    planned = Plan(Path(), Pairing((), ()), Order(Question(omnimodel="gemini")), Settings(omnimodel="gemini"))
+    workers = planned._workers(jobs, "", ComposerOf(planned.settings), apart=True)
+    assert isinstance(workers, Processes)
+    assert workers._bounds[1] == each
+    assert workers.capacity == jobs * (AHEAD + each)
+
+
 @pytest.mark.parametrize(
     ("cores", "share", "threads"),
     [(1, 0, 1), (4, 0, 3), (64, 0, 6), (64, 1, 1), (64, 2, 1), (64, 4, 3)],
@@ -69,9 +79,9 @@ def test_one_core_is_left_to_the_network(
 
 def test_each_of_several_processes_takes_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of eight cores two jobs have four each, for the network and for the rest; ten have one each."""
-    monkeypatch.setattr("omniview.batch.processes.cores", lambda: 8)
+    monkeypatch.setattr("omniview.batch.processes.cores_here", lambda: 8)
     monkeypatch.setattr("omniview.scoring.cores", lambda: 8)
     planned = Plan(Path(), Pairing((), ()), Order(Question()), Settings())
     for jobs, share in ((1, 8), (2, 4), (10, 1)):
-        assert Processes(jobs)._share == share
+        assert Processes(jobs)._bounds[0] == share
         assert planned._shared_out(jobs).threads == (share if jobs > 1 else 0)
