@@ -14,6 +14,7 @@ from omniview.batch.rows import FAILED, UNREADABLE
 from omniview.batch.series import ABSENT, STATUSES, Bools, Doubles, Gathered, Picture, Series
 from omniview.batch.wording import DASH, number_of, plain, title_of
 from omniview.core.looks import LOOKS, Layer
+from omniview.core.metrics import METRICS
 
 __all__ = ["case_table", "galleries", "unscored"]
 
@@ -116,6 +117,9 @@ def case_table(findings: Findings) -> Html:
     ]
     if not np.isnan(headline.columns["quality"]).all():
         columns.append((f"Predicted Dice: {gathered.headline}", "dice", headline.columns["quality"]))
+    # where the heading cannot name the unit, each distance does
+    mixed = findings.everything.unit is None
+    units = np.where(headline.in_mm, " mm", " px") if mixed else np.full(len(gathered.names), "")
     several = len(findings.groups) > 1
     head = ["Case", *(["Task"] if several else []), "Status", *(title for title, _, _ in columns)]
     rows = (
@@ -123,7 +127,7 @@ def case_table(findings: Findings) -> Html:
             gathered.names[case],
             *([gathered.tasks[case]] if several else []),
             _status(int(headline.status[case])),
-            *(_number(float(values[case]), metric) for _, metric, values in columns),
+            *(_number(float(values[case]), metric, units[case]) for _, metric, values in columns),
         ]
         for case in order
     )
@@ -145,5 +149,7 @@ def _status(code: int) -> str:
     return DASH if code == ABSENT else STATUSES[code]
 
 
-def _number(value: float, metric: str) -> str:
-    return DASH if np.isnan(value) else plain(value, metric)
+def _number(value: float, metric: str, unit: str) -> str:
+    if np.isnan(value):
+        return DASH
+    return plain(value, metric) + (unit if METRICS[metric].unit != "1" else "")

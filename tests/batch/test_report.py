@@ -190,6 +190,16 @@ def test_of_many_cases_those_with_a_score_are_listed() -> None:
     assert "Only the 20 with a score of 2,001 are listed" in text
 
 
+def test_every_distance_has_a_unit() -> None:
+    """In the heading; where there are two units, beside each number."""
+    cells = {}
+    for name, units in (("same", ("mm", "mm")), ("mixed", ("mm", "px"))):
+        gathered = gathered_of({"fused": [0.5, 0.6]}, hd95=[4.0, 7.0], distance_unit=units)
+        cells[name] = Page(report_html(find(gathered), {})).words
+    assert {"4.00", "7.00", "HD95, mm: fused"} <= set(cells["same"])
+    assert {"4.00 mm", "7.00 px"} <= set(cells["mixed"])
+
+
 def test_hashes_stand_in_code() -> None:
     """Those of a model in several files too; what is not set takes no line."""
     text = report_html(
