@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -45,7 +46,12 @@ class File(NamedTuple):
     @property
     def path(self) -> Path:
         """The same as a Path."""
-        return Path(self.folder, self.written or self.name)
+        return _path(self.folder) / (self.written or self.name)
+
+
+@lru_cache(maxsize=1024)
+def _path(folder: str) -> Path:
+    return Path(folder)  # parsed once: that is most of what a Path costs
 
 
 def listed(

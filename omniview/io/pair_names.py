@@ -138,7 +138,8 @@ def is_mask_name(file: File) -> bool:
 
 def is_superpixels(file: File) -> bool:
     """Whether this is neither image nor mask, but the regions that ISIC gave to those who drew masks."""
-    return stem_of(file.name).lower().endswith("_superpixels")
+    name = file.name.lower()
+    return "_superpixels" in name and stem_of(name).endswith("_superpixels")
 
 
 def mask_name(file: File) -> MaskName:
@@ -199,7 +200,9 @@ def is_field_of_view(file: File) -> bool:
         return True
     # what lies in a folder of that name is not what DRIVE and HRF mean by a mask
     drawn = any(rank_of_folder(name) is not None and name not in ("mask", "masks") for name in folders)
-    return not drawn and _VIEW.fullmatch(stem_of(file.name)) is not None
+    return (
+        not drawn and _VIEW.match(file.name) is not None and _VIEW.fullmatch(stem_of(file.name)) is not None
+    )
 
 
 @lru_cache(maxsize=4096)
