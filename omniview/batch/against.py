@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from omniview.batch.findings import TESTED
-from omniview.batch.finished import Key, Line, counted, read_finished, value_in
+from omniview.batch.finished import Finished, Key, Line, counted, read_finished, value_in
 from omniview.batch.series import Doubles
 from omniview.batch.statistics import Difference, compare_all, holm, tidy
 from omniview.batch.wording import number_of, p_value
@@ -23,7 +23,7 @@ from omniview.core.metrics import METRICS
 from omniview.errors import InputError
 from omniview.io.write import write_bytes, write_json
 
-__all__ = ["Against", "Move", "Test", "compare_runs", "in_words"]
+__all__ = ["Against", "Move", "Test", "compare_runs", "in_words", "other_run"]
 
 MOVED = 1e-6
 """A change of Dice that counts as one; what is less is the last digit of a file."""
@@ -156,6 +156,20 @@ class Against:
         }
 
 
+def other_run(out: Path, other: Path) -> Finished:
+    """The run that `out` is to be compared with; also asked before `out` is scored, which may take hours.
+
+    Raises:
+        InputError: both are one folder.
+        UnreadableFile: `other` is no folder of results.
+    """
+    if out.resolve() == other.resolve():
+        raise InputError(
+            f"{out.resolve().name} cannot be compared with itself.", "Name the folder of another run."
+        )
+    return read_finished(other)
+
+
 def compare_runs(out: Path, other: Path, *, write: bool = True) -> Against:
     """Compare the run in `out` with an earlier or different one in `other`.
 
@@ -169,11 +183,7 @@ def compare_runs(out: Path, other: Path, *, write: bool = True) -> Against:
         UnreadableFile: one of them is no folder of results.
         OutputError: the comparison cannot be written.
     """
-    if out.resolve() == other.resolve():
-        raise InputError(
-            f"{out.resolve().name} cannot be compared with itself.", "Name the folder of another run."
-        )
-    this, that = read_finished(out), read_finished(other)
+    that, this = other_run(out, other), read_finished(out)
     here, there = this.rows, that.rows
     common = [key for key in here if key in there]
     if not common:

@@ -43,7 +43,13 @@ class ScoreCommand(TyperCommand):
 
 
 def score(
-    folder: Annotated[Path, typer.Argument(help="images/ + masks/, masks beside the images, or a list file")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            help="images/ + masks/, masks beside the images, a list file, or the address of one of them",
+        ),
+    ],
     out: Out,
     truth: Annotated[Path | None, typer.Option(help="folder of the masks, if elsewhere")] = None,
     task: Task = "auto",
@@ -81,6 +87,10 @@ def score(
     from omniview.scoring import score as score_folder
 
     settings = chosen_settings(omnimodel, offline, answers, views)
+    if against is not None:
+        from omniview.batch.against import other_run
+
+        other_run(out, against)  # not first after hours of scoring
     bar = Bar(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
     step = bar.add_task("score", total=None)
 
