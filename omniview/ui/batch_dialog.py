@@ -38,13 +38,14 @@ from omniview.ui.batch_words import end_words, in_window, plan_words, progress_w
 from omniview.ui.file_dialog import ask_paths
 from omniview.ui.latest import Latest
 from omniview.ui.messages import Level
+from omniview.ui.panel import within_screen
 from omniview.ui.theme import LEVELS
 from omniview.ui.unpaired_box import UnpairedBox
 
 __all__ = ["BatchBox"]
 
 _log = logging.getLogger(__name__)
-_SIZE, _SMALLEST = (980, 720), (640, 420)
+_SIZE, _SMALLEST = (980, 720), (760, 420)
 _STOPPING = "Stopping; what is finished is written…"
 _AT_ONCE = 500
 """Finished cases that are put into the table before the window has its turn again."""
@@ -68,7 +69,7 @@ class BatchBox(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Score a folder")
         self.setWindowFlag(Qt.WindowType.WindowMaximizeButtonHint)
-        self.resize(*_SIZE)
+        self.resize(within_screen(parent, *_SIZE))
         self.setMinimumSize(*_SMALLEST)
         self._scorer, self._form = scorer, form
         self._planning = Latest(self._defect)
@@ -282,6 +283,7 @@ class BatchBox(QDialog):
         """Show what an earlier sitting has done."""
         if not self._held.run:
             return
+        self._tell("Reading what is finished…")
         lines = await asyncio.to_thread(self._finished, out)
         for begin in range(0, len(lines), _AT_ONCE):
             self._table.put(lines[begin : begin + _AT_ONCE])

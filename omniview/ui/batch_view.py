@@ -11,8 +11,8 @@ from omniview.ui.batch_table import CaseTable
 __all__ = ["CaseView"]
 
 _ROW = 48
-_WIDTHS = {0: 60, 2: 96, 3: 100, 4: 96, 5: 96, 6: 240}
-_NAME = 1
+_WIDTHS = {0: 60, 1: 236, 2: 104, 3: 114, 4: 92, 5: 104}
+_STATE = 6
 
 
 class CaseView(QTableView):
@@ -54,7 +54,7 @@ class CaseView(QTableView):
             across.resizeSection(column, width)
             across.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
         across.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
-        across.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        across.setSectionResizeMode(_STATE, QHeaderView.ResizeMode.Stretch)  # it has reasons to tell
         self.doubleClicked.connect(lambda index: self.opened.emit(index.row()))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:

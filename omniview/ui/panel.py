@@ -6,7 +6,10 @@ from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-__all__ = ["Elided", "heading", "rule", "side"]
+__all__ = ["Elided", "heading", "rule", "side", "within_screen"]
+
+_ROOM = 0.94
+"""Share of a screen that a window without its frame may take."""
 
 
 def heading(text: str) -> QLabel:
@@ -21,6 +24,13 @@ def rule() -> QFrame:
     line = QFrame()
     line.setObjectName("rule")
     return line
+
+
+def within_screen(widget: QWidget, width: int, height: int) -> QSize:
+    """The size that is wanted, as far as the screen that `widget` is on has room for it and its frame."""
+    screen = widget.screen()
+    room = screen.availableSize() * _ROOM if screen is not None else QSize(width, height)
+    return QSize(width, height).boundedTo(room)
 
 
 def side(*panels: QWidget) -> QScrollArea:

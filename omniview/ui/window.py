@@ -34,7 +34,7 @@ from omniview.ui.model_panel import ModelPanel
 from omniview.ui.models import Models, Permission
 from omniview.ui.notice_bar import NoticeBar
 from omniview.ui.opening import Opening
-from omniview.ui.panel import side
+from omniview.ui.panel import side, within_screen
 from omniview.ui.preferences import Preferences
 from omniview.ui.quality_panel import QualityPanel
 from omniview.ui.score_panel import ScorePanel
@@ -50,7 +50,7 @@ __all__ = ["Window"]
 _log = logging.getLogger(__name__)
 
 _LEFT, _RIGHT = 210, 336
-_START = (1280, 800)
+_START, _SMALLEST = (1280, 800), (900, 460)
 
 
 class _Part(Protocol):
@@ -101,8 +101,8 @@ class Window(QMainWindow):
         self.legend, self.notice = Legend(self.canvas), NoticeBar(self.canvas)
         self.actions_ = Actions(self, SAMPLES, models.listening())
         self.setWindowTitle("OmniView")
-        self.resize(*_START)
-        self.setMinimumSize(900, 600)
+        self.resize(within_screen(self, *_START))
+        self.setMinimumSize(*_SMALLEST)
         self.setAcceptDrops(True)
         self._lay_out()
         self._connect()

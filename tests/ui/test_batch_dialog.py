@@ -238,3 +238,14 @@ def test_two_runs_never_share_their_results(
         assert button(box, "Start").isEnabled()
 
     run(work())
+
+
+def test_the_dialog_fits_the_screen(run: Run, scorer_desk: Desk) -> None:
+    """Nothing that is needed lies beyond the edge of a small screen, or of one with large letters."""
+    box = opened(scorer_desk)
+    screen = box.screen()
+    assert screen is not None
+    room = screen.availableSize()
+    assert box.width() <= room.width()
+    assert box.height() <= room.height()
+    assert scorer_desk.window.height() <= room.height()
