@@ -47,7 +47,6 @@ __all__ = [
     "Pairing",
     "TruthFiles",
     "Unpaired",
-    "find_truth",
     "find_truths",
     "pair_anything",
     "pair_folder",
@@ -55,11 +54,6 @@ __all__ = [
 
 _HIGHEST = 4
 """How many folders above one of images may be the one that is named so."""
-
-
-def find_truth(image: Path) -> Path | None:
-    """The first mask of `find_truths`, or None."""
-    return next((truth.files[0] for truth in find_truths(image)), None)
 
 
 def find_truths(image: Path) -> tuple[TruthFiles, ...]:

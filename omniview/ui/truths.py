@@ -13,7 +13,7 @@ from omniview.core.case import Case, Truth
 from omniview.core.image import Image
 from omniview.core.task import Task
 from omniview.errors import OmniViewError, SizeMismatch
-from omniview.io.pair import find_truth
+from omniview.io.pair import find_truths
 from omniview.io.pair_read import read_truth_files
 from omniview.io.pair_types import TruthFiles
 from omniview.io.remote import is_remote, offline
@@ -97,5 +97,4 @@ class Truths:
 def _found(image: Path) -> TruthFiles | None:
     if is_remote(image):  # a list of its folder may take minutes
         return None
-    path = find_truth(image)
-    return None if path is None else TruthFiles("", (path,))
+    return next(iter(find_truths(image)), None)

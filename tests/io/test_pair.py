@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from omniview.errors import UnreadableFile
-from omniview.io.pair import find_truth, pair_folder
+from omniview.io.pair import find_truths, pair_folder
 
 
 def laid_out(root: Path, *names: str) -> Path:
@@ -67,7 +67,7 @@ def test_layouts(tmp_path: Path, layout: str) -> None:
     laid_out(tmp_path, *names)
     assert pairs_of(tmp_path) == expected
     for pair in pair_folder(tmp_path).pairs:
-        assert find_truth(pair.image) == pair.truth
+        assert find_truths(pair.image) == pair.truths
 
 
 def test_folder_of_images_with_masks_beside_it(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_loose_names_never_give_a_wrong_mask(tmp_path: Path) -> None:
     """Where stripping an image's suffix would let two images claim one mask, neither gets the other's."""
     laid_out(tmp_path, "x.png", "x_test.png", "x_mask.png")
     assert pairs_of(tmp_path) == {"x": "x_mask.png", "x_test": None}
-    assert find_truth(tmp_path / "x_test.png") is None
+    assert find_truths(tmp_path / "x_test.png") == ()
     other = laid_out(tmp_path / "other", "y_train.png", "y_test.png", "y_training.png", "y_mask.png")
     assert pairs_of(other) == {"y_train": None, "y_test": None, "y_training": None}
     assert reasons_of(other)["y_mask.png"] == "more than one image could be meant"
@@ -110,7 +110,7 @@ def test_prefixes_do_not_match(tmp_path: Path) -> None:
     """`a1` does not get the mask of `a10`."""
     laid_out(tmp_path, "images/a1.png", "images/a10.png", "masks/a10.png")
     assert pairs_of(tmp_path) == {"a1": None, "a10": "masks/a10.png"}
-    assert find_truth(tmp_path / "images" / "a1.png") is None
+    assert find_truths(tmp_path / "images" / "a1.png") == ()
 
 
 def test_names_are_unique_and_in_natural_order(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_folder_that_holds_nothing(tmp_path: Path) -> None:
         pair_folder(tmp_path)
     with pytest.raises(UnreadableFile, match="cannot be listed"):
         pair_folder(tmp_path / "missing")
-    assert find_truth(laid_out(tmp_path, "a.png") / "a.png") is None
+    assert find_truths(laid_out(tmp_path, "a.png") / "a.png") == ()
 
 
 def test_links_are_not_walked_in_circles(tmp_path: Path) -> None:
@@ -164,12 +164,12 @@ def test_real_folders(shared: Path, name: str) -> None:
     assert not pairing.unpaired
     assert len(pairing.pairs) == len(list((folder / "images").iterdir()))
     assert all(pair.truth is not None and pair.truth.stem == pair.image.stem for pair in pairing.pairs)
-    assert find_truth(pairing.pairs[3].image) == pairing.pairs[3].truth
+    assert find_truths(pairing.pairs[3].image) == pairing.pairs[3].truths
 
 
 def test_a_folder_that_cannot_be_listed_holds_no_truth(tmp_path: Path) -> None:
     """An image may lie where its own folder can be entered but not listed."""
-    assert find_truth(tmp_path / "gone" / "images" / "a.png") is None
+    assert find_truths(tmp_path / "gone" / "images" / "a.png") == ()
 
 
 def test_names_differ_in_more_than_case(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from omniview.errors import UnreadableFile
-from omniview.io.pair import find_truth, find_truths, pair_anything, pair_folder
+from omniview.io.pair import find_truths, pair_anything, pair_folder
 from omniview.io.pair_read import read_truth_files
 from omniview.io.read import read
 from tests.io.test_pair import laid_out, pairs_of, reasons_of
@@ -127,7 +127,7 @@ def test_a_field_of_view_is_told(tmp_path: Path) -> None:
     assert reasons_of(tmp_path) == told
     by_hand = pair_folder(tmp_path / "images", tmp_path / "mask")
     assert {one.path.name: one.reason for one in by_hand.unpaired} == told
-    assert find_truth(tmp_path / "images" / "01_test.tif") is None
+    assert find_truths(tmp_path / "images" / "01_test.tif") == ()
 
 
 def test_a_mask_that_could_be_of_two_images_is_given_to_neither(tmp_path: Path) -> None:
