@@ -7,7 +7,7 @@ run that does it. All doors come through here, and so get the same rows for the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import ceil
@@ -57,6 +57,17 @@ class ComposerOf:
     def __call__(self) -> Composer:
         """A composer, to be closed by whoever asked."""
         return Composer(self.settings, consent=self.consent, session=self.session or None)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeOf:
+    """Finds the hashes of what answers are made of, on whatever machine it is called."""
+
+    question: Question
+
+    def __call__(self) -> Mapping[str, Any]:
+        """As `ingredients` has them. Blocks."""
+        return ingredients(self.question, model_folders())
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +176,7 @@ class Plan:
                     "A spending cap holds on one machine only, and each machine of a cluster has its own.",
                     "Score with --jobs N on this machine, or without a cap.",
                 )
-            return Cluster(scheduler, jobs=jobs, asking=asking)
+            return Cluster(scheduler, jobs=jobs, asking=asking, made_of=MadeOf(self.order.question))
         return Processes(jobs, asking) if jobs > 1 or apart else Station(make())
 
     def deciding(self) -> dict[str, Any]:
@@ -181,7 +192,7 @@ class Plan:
             "thumbnails": self.order.thumbnails,
             "settings": self.settings.model_dump(mode="json", exclude=_DO_NOT_DECIDE),
             "precision": precision_here(self.settings.device, self.settings.precision),
-            **ingredients(question, model_folders()),
+            **MadeOf(question)(),
         }
 
     def _shared_out(self, jobs: int) -> Settings:

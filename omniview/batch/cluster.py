@@ -13,17 +13,24 @@ import contextlib
 import logging
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import omniview
+from omniview.batch.cluster_worker import (
+    INSTALL,
+    Expected,
+    MadeOf,
+    Refusal,
+    perform_here,
+    version_here,
+)
 from omniview.batch.processes import AHEAD
-from omniview.batch.station import Bounds, perform
+from omniview.batch.station import Bounds
 from omniview.batch.work import Done, Work, done_without
 from omniview.core.cores import cores
 from omniview.errors import OmniViewError, SettingsError
@@ -58,10 +65,6 @@ _SERVED = 64
 """Workers that a cluster of somebody else's is taken to have: what they cannot take at once waits there, and
 is what lets such a cluster grow."""
 _GONE = "Score again with --resume; what is finished is kept."
-_INSTALL = "Install the same version on every worker."
-
-Refusal: TypeAlias = tuple[str, str]
-"""Why a worker cannot do a case of this run, and what helps."""
 
 
 class Cluster:
@@ -72,9 +75,13 @@ class Cluster:
         jobs: workers to start where the cluster is ours; on this machine at least one a GPU.
         asking: cases beyond the local ones that a worker may have waiting for an omnimodel, and ask at once;
             shared out among the workers of a cluster that is there already.
+        made_of: what the answers are made of, which is to be the same on every worker; None: not looked at.
     """
 
-    def __init__(self, scheduler: str, *, jobs: int = 1, asking: int = 0) -> None:
+    def __init__(
+        self, scheduler: str, *, jobs: int = 1, asking: int = 0, made_of: MadeOf | None = None
+    ) -> None:
+        self._expected = Expected(omniview.__version__, look=made_of)
         self._scheduler = scheduler
         self._gpus = _gpus() if scheduler == LOCAL else ()
         self._jobs = workers_here(scheduler, jobs) if scheduler == LOCAL else jobs
@@ -127,7 +134,7 @@ class Cluster:
         from distributed.comm import CommClosedError
 
         # not pure: the same question may be put again after a file has changed
-        future = client.submit(_perform, work, omniview.__version__, seen, self._bounds, pure=False)
+        future = client.submit(perform_here, work, self._expected, seen, self._bounds, pure=False)
         try:
             done: Done | Refusal = await future.result()
         except (CancelledError, CommClosedError, OSError, TimeoutError) as error:
@@ -154,6 +161,8 @@ class Cluster:
     async def _open(self) -> Client:
         async with self._opening:
             if self._client is None:
+                if (look := self._expected.look) is not None:
+                    self._expected = replace(self._expected, made_of=await asyncio.to_thread(look))
                 try:
                     self._client = await self._connect()
                 except ImportError as error:
@@ -196,32 +205,6 @@ class Cluster:
         return None
 
 
-def _perform(work: Work, version: str, seen: Sequence[Path], bounds: Bounds) -> Done | Refusal:
-    """On a worker: its models are kept from case to case.
-
-    Workers may come at any time, long after those of the start were asked: one that would not give the rows
-    of this run says so instead.
-
-    Args:
-        work: the case.
-        version: of OmniView, where the run is.
-        seen: those of the case's files that are there.
-        bounds: what this worker may take.
-    """
-    if version != omniview.__version__:
-        return (
-            f"A worker that came later has OmniView {omniview.__version__}, this is {version}.",
-            _INSTALL,
-        )
-    if (lacking := next((path for path in seen if not path.exists()), None)) is not None:
-        return (
-            f"The worker on {socket.gethostname()} does not see {lacking}.",
-            "Put the folder where every worker sees it under this path, or give its address (s3://...), "
-            "then go on with --resume.",
-        )
-    return perform(work, bounds)
-
-
 def _seen(pair: Pair) -> tuple[Path, ...]:
     """The files of a pair that are to be found by their paths, and are. Blocks."""
     return tuple(path for path in pair.files if not is_remote(path) and path.exists())
@@ -233,19 +216,15 @@ async def _same_version(client: Client) -> int:
     Raises:
         OmniViewError: a worker runs another version, or has no OmniView.
     """
-    found: Mapping[str, Any] = await client.run(_version, on_error="return")
+    found: Mapping[str, Any] = await client.run(version_here, on_error="return")
     for worker, version in found.items():
         if version != omniview.__version__:
             has = f"OmniView {version}" if isinstance(version, str) else f"no OmniView ({version})"
             raise OmniViewError(
                 f"The worker {worker} has {has}, this is {omniview.__version__}.",
-                _INSTALL,
+                INSTALL,
             )
     return max(1, len(found))
-
-
-def _version() -> str:
-    return omniview.__version__
 
 
 def workers_here(scheduler: str, jobs: int) -> int:

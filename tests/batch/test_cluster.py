@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import omniview
-from omniview.batch.cluster import Cluster, _perform, _seen
+from omniview.batch import station
+from omniview.batch.cluster import Cluster, _seen
+from omniview.batch.cluster_worker import Expected, Refusal, perform_here
 from omniview.batch.processes import AHEAD
 from omniview.batch.station import Bounds
-from omniview.batch.work import Work
+from omniview.batch.work import Done, Work
 from omniview.errors import SettingsError
-from omniview.scoring import ComposerOf, Plan, plan
+from omniview.scoring import ComposerOf, MadeOf, Plan, plan
 from omniview.settings import Settings
 from tests.batch.otsu import write_set
 from tests.networks import write_specialist
@@ -177,7 +180,7 @@ def test_a_worker_that_does_not_see_the_folder_does_no_case(folder: Path, tmp_pa
     assert _seen(pair) == pair.files
     work = Work(pair, planned.order, ComposerOf(planned.settings))
     pair.image.rename(tmp_path / "elsewhere.png")
-    told = _perform(work, omniview.__version__, pair.files, Bounds())
+    told = perform_here(work, Expected(omniview.__version__), pair.files, Bounds())
     assert isinstance(told, tuple)
     assert f"does not see {pair.image}" in told[0]
     assert _seen(pair) == pair.files[1:]
@@ -215,10 +218,33 @@ def test_a_worker_of_another_version_does_no_case(folder: Path) -> None:
     """A worker that comes late is asked with every case; its rows would not be those of this run."""
     planned = plan(folder, Settings(omnimodel="none"), task="polyp")
     work = Work(planned.pairing.pairs[0], planned.order, ComposerOf(planned.settings))
-    told = _perform(work, "0.0.1", (), Bounds())
+    told = perform_here(work, Expected("0.0.1"), (), Bounds())
     assert isinstance(told, tuple)
     assert "0.0.1" in told[0]
     assert omniview.__version__ in told[0]
+
+
+def test_a_worker_with_other_models_does_no_case(folder: Path, own_home: Path, tmp_path: Path) -> None:
+    """What a run's answers are made of is the same on every worker, or the run says what is not."""
+    planned = plan(folder, Settings(omnimodel="none"), task="polyp")
+    look = MadeOf(planned.order.question)
+    expected = Expected(omniview.__version__, look(), look)
+    pair = replace(planned.pairing.pairs[0], image=tmp_path / "none.png")
+
+    def told(session: str) -> Done | Refusal:
+        work = Work(pair, planned.order, ComposerOf(planned.settings, session=session))
+        return perform_here(work, expected, (), Bounds())
+
+    try:
+        assert isinstance(told("first"), Done)
+        (own_home / "models" / "bright.toml").unlink()
+        assert isinstance(told("first"), Done)  # it has its models already
+        refused = told("second")
+    finally:
+        while station._residents:
+            station._residents.popitem()[1].close()
+    assert isinstance(refused, tuple)
+    assert "has not the models of this machine: cards.bright, weights.bright." in refused[0]
 
 
 @pytest.mark.parametrize("cap", ["session", "daily"])
