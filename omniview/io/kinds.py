@@ -6,6 +6,7 @@ Hospitals, cameras and downloads name files wrongly all the time; the bytes do n
 from __future__ import annotations
 
 import gzip
+import unicodedata
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Literal, TypeAlias
 from omniview.errors import UnreadableFile
 from omniview.io.decoding import decoding
 
-__all__ = ["KNOWN", "SUFFIXES", "Kind", "is_image_name", "kind_of", "stem_of", "unopened"]
+__all__ = ["KNOWN", "SUFFIXES", "Kind", "folded", "is_image_name", "kind_of", "stem_of", "unopened"]
 
 Kind: TypeAlias = Literal["raster", "tiff", "dicom", "volume"]
 
@@ -133,6 +134,11 @@ def stem_of(name: str) -> str:
 def is_image_name(name: str) -> bool:
     """Whether a file of this name is one that can be opened, as far as its suffix tells."""
     return name[len(stem_of(name)) :].lower() in SUFFIXES
+
+
+def folded(text: str) -> str:
+    """As names are compared: in lower case, and an accent as part of its letter (macOS writes it behind)."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).lower()
 
 
 def unopened(name: str) -> str | None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from omniview.errors import UnreadableFile
-from omniview.io.kinds import is_image_name, unopened
+from omniview.io.kinds import folded, is_image_name, unopened
 from omniview.io.pair_types import Unpaired
 from omniview.io.remote import entries, is_http, is_remote
 
@@ -103,7 +103,7 @@ class _Wanted(NamedTuple):
 
     def name(self, folder: str, name: str) -> bool:
         """Whether a file of that name can be opened; what looks as if it should be is put into `left`."""
-        if self.holding not in name.lower():
+        if self.holding and self.holding not in folded(name):
             return False
         if is_image_name(name):
             return True
@@ -119,24 +119,27 @@ class _Wanted(NamedTuple):
 
 def _listed_here(folder: str, below: str, wanted: _Wanted, links: list[tuple[str, str]]) -> Iterator[File]:
     """As `listed`; links to folders are put into `links`, each with where it is seen from the root."""
-    try:
-        with os.scandir(folder) as there:
-            found = [entry for entry in there if entry.name[0] != "."]
-    except OSError as error:  # a folder that vanished, or may not be listed, holds nothing that can be opened
-        if below:
-            wanted.left.append(Unpaired(Path(folder), f"this folder cannot be listed ({error.strerror})"))
-        return
-    for entry in found:
-        name = entry.name
-        if wanted.deep and entry.is_dir():
-            if name.lower() in _OF_SYSTEMS:
-                continue
-            if entry.is_symlink():
-                links.append((entry.path, f"{below}{name}/"))
-            elif not wanted.without or os.path.realpath(entry.path) != wanted.without:
-                yield from _listed_here(entry.path, f"{below}{name}/", wanted, links)
-        elif wanted.name(folder, name) and ("." in name or entry.is_file()):
-            yield File(folder, name, below)
+    todo = [(folder, below)]  # no recursion: folders may be nested deeper than Python's calls
+    while todo:
+        folder, below = todo.pop()
+        try:
+            with os.scandir(folder) as there:
+                found = [entry for entry in there if entry.name[0] != "."]
+        except OSError as error:  # one that vanished, or may not be listed, holds nothing that can be opened
+            if below:
+                wanted.left.append(Unpaired(Path(folder), f"this folder cannot be listed ({error.strerror})"))
+            continue
+        for entry in found:
+            name = entry.name
+            if wanted.deep and entry.is_dir():
+                if name.lower() in _OF_SYSTEMS:
+                    continue
+                if entry.is_symlink():
+                    links.append((entry.path, f"{below}{name}/"))
+                elif not wanted.without or os.path.realpath(entry.path) != wanted.without:
+                    todo.append((entry.path, f"{below}{name}/"))
+            elif wanted.name(folder, name) and ("." in name or entry.is_file()):
+                yield File(folder, name, below)
 
 
 def _within(path: str, folder: str) -> bool:

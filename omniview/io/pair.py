@@ -22,7 +22,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from omniview.errors import InputError, UnreadableFile
-from omniview.io.kinds import stem_of
+from omniview.io.kinds import folded, stem_of
 from omniview.io.listing import File, folders, folders_if_any, listed
 from omniview.io.pair_coco import pair_coco
 from omniview.io.pair_frames import with_frames
@@ -188,7 +188,7 @@ def _telling(masks: Iterable[File], part: str) -> Iterator[File]:
     """Masks whose names hold `part`, and one that shows that what stands before names does not mark them."""
     plain = False
     for file in masks:
-        if part in file.name.lower():
+        if part in folded(file.name):
             yield file
         elif not plain and not mask_prefix(stem_of(file.name)):
             plain = True

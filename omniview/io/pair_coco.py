@@ -16,7 +16,7 @@ from pathlib import Path
 
 from omniview.errors import UnreadableFile
 from omniview.io.coco import Annotations, annotations_of, annotations_or_none
-from omniview.io.kinds import stem_of
+from omniview.io.kinds import folded, stem_of
 from omniview.io.listing import folders_if_any
 from omniview.io.pair_match import Grouped
 from omniview.io.pair_names import is_image_folder, unique_name
@@ -119,7 +119,7 @@ def _tails(images: Sequence[Grouped]) -> Mapping[str, list[int]]:
     """Every end of every image's path, in lower case, to the images that end so."""
     found: dict[str, list[int]] = {}
     for index, image in enumerate(images):
-        parts = f"{image.file.below}{image.file.name}".lower().split("/")
+        parts = folded(f"{image.file.below}{image.file.name}").split("/")
         for count in range(1, min(len(parts), _DEEPEST) + 1):
             found.setdefault("/".join(parts[-count:]), []).append(index)
     return found
@@ -129,7 +129,7 @@ def _meant(
     source: _Source, name: str, tails: Mapping[str, list[int]], images: Sequence[Grouped]
 ) -> tuple[int, list[int]]:
     """How many parts of its path say which image is meant, and which could be."""
-    parts = [part for part in name.replace("\\", "/").lower().split("/") if part not in ("", ".", "..")]
+    parts = [part for part in folded(name.replace("\\", "/")).split("/") if part not in ("", ".", "..")]
     own = source.splits | _splits(parts[:-1])
     for count in range(min(len(parts), _DEEPEST), 0, -1):
         could = [

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from omniview.io.kinds import stem_of
+from omniview.io.kinds import folded, stem_of
 from omniview.io.listing import File
 
 __all__ = [
@@ -222,13 +222,13 @@ def is_image_folder(name: str) -> bool:
 
 def image_key(group: str, stem: str, level: int) -> Key:
     """What an image's name comes down to: its stem, and at the last level that without an image's suffix."""
-    return group.lower(), (base_of(stem) if level == LOOSE else stem).lower()
+    return folded(group), folded(base_of(stem) if level == LOOSE else stem)
 
 
 def mask_key(group: str, stem: str, name: MaskName, level: int, prefix: str = "") -> Key:
     """The same for a mask: its stem, then that without a mask's suffix, at the last without `prefix` too."""
     text = stem if level == 0 else name.base
-    return group.lower(), (text[len(prefix) :] if level == LOOSE else text).lower()
+    return folded(group), folded(text[len(prefix) :] if level == LOOSE else text)
 
 
 def mask_prefix(stem: str) -> str:
@@ -247,12 +247,12 @@ def unique_name(short: str, full: str, taken: set[str]) -> str:
 
     Lower case counts: results are named so, and a and A are one file on Windows and macOS.
     """
-    name = full if short.lower() in taken else short
+    name = full if folded(short) in taken else short
     number = 1
-    while name.lower() in taken:
+    while folded(name) in taken:
         number += 1
         name = f"{full}-{number}"
-    taken.add(name.lower())
+    taken.add(folded(name))
     return name
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -72,6 +74,10 @@ SETS = {
     ),
     "Carvana": (("train/x_01.jpg", "train_masks/x_01_mask.gif"), {"train/x_01": "train_masks/x_01_mask.gif"}),
     "GlaS": (("train_1.bmp", "train_1_anno.bmp"), {"train_1": "train_1_anno.bmp"}),
+    "accents as macOS writes them": (
+        ("images/\u00fc.png", "masks/u\u0308_mask.png"),
+        {"\u00fc": "masks/u\u0308_mask.png"},
+    ),
     "marks before a name by chance": (
         ("images/1.png", "images/mask_1.png", "masks/mask_1.png", "masks/mask_1_mask.png", "masks/x.png"),
         {"1": None, "mask_1": "masks/mask_1.png"},
@@ -212,3 +218,18 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     (root / "up").symlink_to(tmp_path, target_is_directory=True)
     assert pairs_of(root) == {"a": "masks/a.png", "deep/b": "masks/deep/b.png"}
     assert not pair_folder(root).unpaired
+
+
+def test_folders_that_cannot_be_listed_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies in them is not lost without a word."""
+    laid_out(tmp_path, "images/a.png", "images/shut/b.png", "masks/a.png")
+    own = os.scandir
+
+    def refuses(folder: str) -> Iterator[os.DirEntry[str]]:
+        if str(folder).endswith("shut"):
+            raise PermissionError(13, "Permission denied")
+        return own(folder)
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    assert pairs_of(tmp_path) == {"a": "masks/a.png"}
+    assert reasons_of(tmp_path) == {"shut": "this folder cannot be listed (Permission denied)"}
