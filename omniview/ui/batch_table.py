@@ -16,6 +16,7 @@ from PyQt6.QtGui import QColor, QGuiApplication, QPixmap
 from omniview.io.pair_types import Pair
 from omniview.ui.batch_cases import DICE, PREDICTED, STATE, Cases, Line
 from omniview.ui.messages import number
+from omniview.ui.panel import as_written
 from omniview.ui.theme import LEVELS
 
 __all__ = ["COLUMNS", "THUMBNAILS", "CaseTable"]
@@ -122,7 +123,9 @@ class CaseTable(QAbstractTableModel):
             return self._text(place, column)
         if role == Qt.ItemDataRole.DecorationRole and column == _THUMBNAIL:
             return self._picture(place)
-        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleDescriptionRole):
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return as_written(self._cases.reason(place)) or None
+        if role == Qt.ItemDataRole.AccessibleDescriptionRole:
             return self._cases.reason(place) or None
         if role == Qt.ItemDataRole.AccessibleTextRole and column == _THUMBNAIL:
             return "Picture" if place in self._thumbnails else "No picture"

@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import (
 )
 
 from omniview.ui.messages import Level
-from omniview.ui.panel import heading
+from omniview.ui.panel import as_written, heading
 from omniview.ui.session import Entry, Snapshot, Stage
 from omniview.ui.theme import LEVELS, MUTED
 
@@ -68,7 +68,7 @@ class _Rows(QAbstractListModel):
             return entry
         if role == Qt.ItemDataRole.ToolTipRole:
             place = str(entry.path) if entry.path is not None else "built-in sample"
-            return "\n".join(part for part in (place, entry.stage.value, entry.note) if part)
+            return as_written("\n".join(part for part in (place, entry.stage.value, entry.note) if part))
         return None
 
 

@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidg
 
 from omniview.core.prediction import ROLES, Role
 from omniview.ui.messages import Badge, badge, ran
-from omniview.ui.panel import heading
+from omniview.ui.panel import as_written, heading
 from omniview.ui.session import Snapshot, Stage
 from omniview.ui.theme import LEVELS
 from omniview.ui.view import LOOKS, Layer
@@ -43,7 +43,7 @@ class BadgeButton(QToolButton):
         colour = QColor(LEVELS[shown.level])
         red, green, blue = colour.red(), colour.green(), colour.blue()
         self.setText(shown.word)
-        self.setToolTip(shown.explanation)
+        self.setToolTip(as_written(shown.explanation))
         self.setAccessibleName(f"{self._role}: {shown.word}. {shown.explanation}")
         self.setStyleSheet(
             f"QToolButton {{ color: {colour.name()}; background: rgba({red},{green},{blue},28);"

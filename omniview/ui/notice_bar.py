@@ -25,6 +25,7 @@ class NoticeBar(QFrame):
         self.setObjectName("notice")
         self._text = QLabel()
         self._text.setWordWrap(True)
+        self._text.setTextFormat(Qt.TextFormat.PlainText)  # names of files may look like markup
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._action = QPushButton()
         self._close = QToolButton()

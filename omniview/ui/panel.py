@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-__all__ = ["Elided", "heading", "rule", "side", "within_screen"]
+__all__ = ["Elided", "as_written", "heading", "rule", "side", "within_screen"]
 
 _ROOM = 0.94
 """Share of a screen that a window without its frame may take."""
@@ -24,6 +26,13 @@ def rule() -> QFrame:
     line = QFrame()
     line.setObjectName("rule")
     return line
+
+
+def as_written(text: str) -> str:
+    """A tooltip that shows `text` letter by letter: file names may look like markup, which Qt would obey."""
+    if "<" not in text:
+        return text
+    return f'<p style="white-space: pre-wrap">{escape(text)}</p>'
 
 
 def within_screen(widget: QWidget, width: int, height: int) -> QSize:
@@ -65,7 +74,7 @@ class Elided(QLabel):
         """Show `text`; the tooltip is the text itself unless another one is given."""
         if text != self.text():
             self.setText(text)
-        self.setToolTip(text if tooltip is None else tooltip)
+        self.setToolTip(as_written(text if tooltip is None else tooltip))
 
     def minimumSizeHint(self) -> QSize:
         """May shrink to almost nothing."""

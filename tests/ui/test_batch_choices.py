@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PyQt6.QtCore import QEvent, Qt
-from PyQt6.QtWidgets import QLineEdit, QListView, QPushButton
+from PyQt6.QtWidgets import QLabel, QLineEdit, QListView, QPushButton
 
 from omniview.ui.batch_dialog import BatchBox
 from omniview.ui.unpaired_box import UnpairedBox
@@ -230,5 +230,22 @@ def test_choosing_a_task_keeps_no_results_of_another(
         form_of(box).choose(scored_set / "images", tmp_path / "out2")
         await until(lambda: button(box, "Start").isEnabled())
         assert set(column(box, 6)) == {"waiting"}
+
+    run(work())
+
+
+def test_a_broken_file_with_a_name_like_markup_is_named(
+    run: Run, scorer_desk: Desk, scored_set: Path, tmp_path: Path
+) -> None:
+    """What the window says of it is shown as it is written."""
+    (scored_set / "images" / "<img src=x>.png").write_bytes(b"bad")
+
+    async def work() -> None:
+        box = await planned(scorer_desk, scored_set, tmp_path / "out")
+        double_click(box, column(box, 1).index("<img src=x>"))
+        await scorer_desk.window.settle()
+        (text,) = scorer_desk.window.notice.findChildren(QLabel)
+        assert text.text().startswith("<img src=x>.png is not an image")
+        assert text.textFormat() is Qt.TextFormat.PlainText
 
     run(work())

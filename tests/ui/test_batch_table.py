@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QPixmap
+from PyQt6.QtGui import QPixmap, QTextDocument
 
 from omniview.batch.rows import Record, Row
 from omniview.io.pair_types import Pair
@@ -16,6 +16,7 @@ from omniview.ui.batch_cases import Cases, Line
 from omniview.ui.batch_table import CaseTable
 from omniview.ui.batch_view import CaseView
 from omniview.ui.messages import Level
+from omniview.ui.panel import as_written
 
 
 def _table(*names: str) -> CaseTable:
@@ -132,3 +133,14 @@ def test_a_picture_is_decoded_once(qapp: object) -> None:
     assert again.cacheKey() == first.cacheKey()
     table.put([_line("a", 0.6, jpeg)])
     assert table.index(0, 0).data(Qt.ItemDataRole.DecorationRole).cacheKey() != first.cacheKey()
+
+
+def test_a_name_that_looks_like_markup_is_shown_as_it_is(qapp: object) -> None:
+    """Qt would draw a picture, or nothing, where the name of a file stands."""
+    table = _table("a")
+    why = {"reason": "<img src=x>.png cannot be read."}
+    table.put([Line.of(Record("a", "a.png", {}, (Row("a", "fused", "unreadable", values=why),)))])
+    tooltip = QTextDocument()
+    tooltip.setHtml(table.index(0, 6).data(Qt.ItemDataRole.ToolTipRole))
+    assert tooltip.toPlainText() == why["reason"]
+    assert as_written("a plain one\nof two lines") == "a plain one\nof two lines"
