@@ -68,7 +68,9 @@ def results(findings: Findings, group: Group) -> Html:
         ],
         kind="all",
     )
-    folded = element("details", element("summary", f"All {len(others)} metrics"), everything, class_="screen")
+    folded = element(
+        "details", element("summary", "Every metric, with median and quartiles"), everything, class_="screen"
+    )
     title = element("h3", group.name) if len(findings.groups) > 1 else Html("")
     return join([title, table(head, rows, caption=caption), folded])
 
