@@ -16,7 +16,17 @@ from typing import Literal, TypeAlias
 from omniview.errors import UnreadableFile
 from omniview.io.decoding import decoding
 
-__all__ = ["KNOWN", "SUFFIXES", "Kind", "folded", "is_image_name", "kind_of", "stem_of", "unopened"]
+__all__ = [
+    "KNOWN",
+    "SUFFIXES",
+    "Kind",
+    "folded",
+    "is_image_name",
+    "is_text",
+    "kind_of",
+    "stem_of",
+    "unopened",
+]
 
 Kind: TypeAlias = Literal["raster", "tiff", "dicom", "volume"]
 
@@ -139,6 +149,11 @@ def is_image_name(name: str) -> bool:
 def folded(text: str) -> str:
     """As names are compared: in lower case, and an accent as part of its letter (macOS writes it behind)."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).lower()
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written; the bytes of one in another encoding cannot."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def unopened(name: str) -> str | None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from omniview.errors import UnreadableFile
-from omniview.io.kinds import folded, is_image_name, unopened
+from omniview.io.kinds import folded, is_image_name, is_text, unopened
 from omniview.io.pair_types import Unpaired
 from omniview.io.remote import entries, is_http, is_remote
 
@@ -131,7 +131,12 @@ def _listed_here(folder: str, below: str, wanted: _Wanted, links: list[tuple[str
             continue
         for entry in found:
             name = entry.name
-            if wanted.deep and entry.is_dir():
+            if not is_text(name):  # bytes of another encoding: nothing that is written could name it
+                seen = name.encode("utf-8", "replace").decode()
+                wanted.left.append(
+                    Unpaired(Path(folder, seen), "its name is no valid text (UTF-8): rename it")
+                )
+            elif wanted.deep and entry.is_dir():
                 if name.lower() in _OF_SYSTEMS:
                     continue
                 if entry.is_symlink():

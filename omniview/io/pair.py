@@ -22,7 +22,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from omniview.errors import InputError, UnreadableFile
-from omniview.io.kinds import folded, stem_of
+from omniview.io.kinds import folded, is_text, stem_of
 from omniview.io.listing import File, folders, folders_if_any, listed
 from omniview.io.pair_coco import pair_coco
 from omniview.io.pair_frames import with_frames
@@ -108,6 +108,10 @@ def pair_folder(folder: Path, truth: Path | None = None, *, suffixless: bool = F
         UnreadableFile: `folder` or `truth` is not a folder that can be listed, or there is no image in it.
     """
     folders(folder)  # refuses what is not a folder
+    if not is_text(str(folder)):
+        raise UnreadableFile(
+            "The folder's name, or that of one above it, is no valid text (UTF-8).", "Rename it."
+        )
     left: list[Unpaired] = []
     if truth is None:
         tree = _Tree(folder, "", (), ()) if _masks_in(folder) else _tree(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -233,3 +234,18 @@ def test_folders_that_cannot_be_listed_are_told(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "scandir", refuses)
     assert pairs_of(tmp_path) == {"a": "masks/a.png"}
     assert reasons_of(tmp_path) == {"shut": "this folder cannot be listed (Permission denied)"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text on other systems")
+def test_names_in_another_encoding_are_told(tmp_path: Path) -> None:
+    """No journal, table or terminal could hold them; the other images are paired."""
+    laid_out(tmp_path, "images/a.png", "masks/a.png")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/images/\xff.png")).touch()
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/images/d\xfc"))
+    laid_out(odd, "b.png")
+    assert pairs_of(tmp_path) == {"a": "masks/a.png"}
+    assert reasons_of(tmp_path) == dict.fromkeys(
+        ("?.png", "d?"), "its name is no valid text (UTF-8): rename it"
+    )
+    with pytest.raises(UnreadableFile, match="no valid text"):
+        pair_folder(odd)
