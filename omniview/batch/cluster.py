@@ -175,7 +175,8 @@ class Cluster:
     async def _connect(self) -> Client:
         from distributed import Client
 
-        logging.getLogger("distributed").setLevel(logging.ERROR)  # a worker's end is told by the rows
+        for name in ("distributed", "distributed.client"):  # the rows tell of a worker's end, we of the rest
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._cluster = await self._start()
         client = Client(self._cluster or self._scheduler, asynchronous=True, timeout=_REACH_S)
         try:

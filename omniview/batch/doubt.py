@@ -36,18 +36,21 @@ async def threshold(
         question: the task; who else is asked does not matter here.
         share: of all images, in [0,1].
     """
-    gate = asyncio.Semaphore(_AT_ONCE)
     alone = replace(question, omnimodel="none")
     qualities: list[float | None] = []
+    todo = iter(pairs)  # of which several take, so that a large folder does not become as many tasks
+
+    async def look() -> None:
+        for pair in todo:
+            await judge(pair)
 
     async def judge(pair: Pair) -> None:
-        async with gate:
-            try:
-                with said_in_words():
-                    ready = await asyncio.to_thread(prepare, pair.image, models, alone, pair.frame)
-                    case = await analyse(ready.image, ready.task, ready.segmenters)
-            except OmniViewError:  # said again, as a row, when its turn comes
-                return
+        try:
+            with said_in_words():
+                ready = await asyncio.to_thread(prepare, pair.image, models, alone, pair.frame)
+                case = await analyse(ready.image, ready.task, ready.segmenters)
+        except OmniViewError:  # said again, as a row, when its turn comes
+            return
         specialist = case.prediction("specialist")
         judged = None if specialist is None else specialist.quality
         qualities.append(None if judged is None else judged.value)
@@ -56,8 +59,8 @@ async def threshold(
     try:
         with undisturbed(), sharing(threads):
             async with asyncio.TaskGroup() as group:
-                for pair in pairs:
-                    group.create_task(judge(pair))
+                for _ in range(_AT_ONCE):
+                    group.create_task(look())
     finally:
         await asyncio.to_thread(threads.shutdown)
     return threshold_for_share(qualities, share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,8 @@ import pytest
 
 from omniview.batch.doubt import threshold
 from omniview.batch.one import Question
+from omniview.core.image import Image
+from omniview.core.task import Task
 from omniview.inference.worker import InferenceThread
 from omniview.io.pair_types import Pair
 from tests.batch.otsu import OtsuModels
@@ -34,6 +37,22 @@ async def test_many_images_are_looked_at_in_few_threads(tmp_path: Path) -> None:
     assert len(specialist.steps) == 2 * len(pairs)
     assert all(name.startswith("compute") for name in specialist.steps)
     assert cv2.getNumThreads() == threads
+
+
+async def test_a_large_folder_does_not_become_as_many_tasks(tmp_path: Path) -> None:
+    """A few take one image after the other, so that memory does not grow with the folder."""
+    most = 0
+
+    class Counting(OtsuModels):
+        def recognise(self, image: Image) -> Task | None:
+            nonlocal most
+            most = max(most, len(asyncio.all_tasks(loop)))
+            return super().recognise(image)
+
+    loop = asyncio.get_running_loop()
+    pairs = [a_pair(tmp_path, f"case{index}") for index in range(40)]
+    await threshold(pairs, Counting(), Question(), share=0.5)
+    assert 0 < most < 10
 
 
 async def test_a_share_beyond_all_is_refused_and_leaves_no_thread(tmp_path: Path) -> None:
