@@ -39,9 +39,14 @@ class _Line:
     pieces: list[npt.NDArray[np.int32]]
 
     @property
+    def narrow(self) -> bool:
+        """Whether a broad line would hide what it goes round."""
+        return self.outline.breadth < _NARROW
+
+    @property
     def width(self) -> int:
         """In drawn pixels, without its casing."""
-        return _WIDE.get(self.layer, _WIDTH)
+        return 1 if self.narrow else _WIDE.get(self.layer, _WIDTH)
 
 
 def thumbnail(case: Case, side: int = SIDE) -> bytes:
@@ -85,7 +90,6 @@ def _outline(small: UInt8Array, lines: list[_Line]) -> None:
     drawn = [one for one in lines if one.pieces]
     if not drawn:
         return
-    slim = min(one.outline.breadth for one in drawn)
     left, top, width, height = cv2.boundingRect(np.concatenate([p for one in drawn for p in one.pieces]))
     margin, step = _MARGIN, _DETAIL << FIXED_BITS
     columns = slice(max(0, left // step - margin), (left + width) // step + margin)
@@ -96,11 +100,12 @@ def _outline(small: UInt8Array, lines: list[_Line]) -> None:
     canvas = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_NEAREST), np.uint8)
     corner = np.array([columns.start * step, rows.start * step], np.int32)
     drawn = [replace(one, pieces=[piece - corner for piece in one.pieces]) for one in drawn]
-    if slim >= _NARROW:
-        _darken(canvas, drawn)
+    # each by itself: a speck that one model found must not make the truth a hair
+    if broad := [one for one in drawn if not one.narrow]:
+        _darken(canvas, broad)
     for one in drawn:
         red, green, blue = LOOKS[one.layer].colour
-        _draw(canvas, one, (blue, green, red), one.width if slim >= _NARROW else 1, cv2.LINE_AA)
+        _draw(canvas, one, (blue, green, red), one.width, cv2.LINE_AA)
     small[rows, columns] = cv2.resize(canvas, part.shape[1::-1], interpolation=cv2.INTER_AREA)
 
 

@@ -61,6 +61,18 @@ async def test_truth_is_a_broken_line() -> None:
     assert np.count_nonzero(np.diff(yellow.astype(int))) > 6
 
 
+async def test_a_speck_does_not_thin_the_other_lines() -> None:
+    """Where a model found next to nothing, the truth is drawn as broadly as where it found much."""
+    speck = np.full((90, 160, 3), 40, np.uint8)
+    speck[80:83, 150:153] = 230
+    widths = []
+    for pixels in (_picture(), speck):
+        shown = _decoded(thumbnail(await _case(pixels)))
+        yellow = np.abs(shown - np.array(LOOKS[Layer.TRUTH].colour)).sum(axis=-1) < 150
+        widths.append(int(np.count_nonzero(yellow[: 26 * SIDE // 160])))
+    assert widths[1] >= 0.9 * widths[0] > 0
+
+
 def test_lines_have_a_dark_border() -> None:
     """On bright tissue the picture is darker right beside a line, and nowhere else."""
     truth = np.zeros((1, 120, 120), bool)
