@@ -176,3 +176,9 @@ def test_names_differ_in_more_than_case(tmp_path: Path) -> None:
     """Results are named after them, and a and A are one file on Windows and macOS."""
     laid_out(tmp_path, "images/a.png", "images/A.jpg", "masks/a.png")
     assert len({pair.name.lower() for pair in pair_folder(tmp_path).pairs}) == 2
+
+
+def test_numbers_in_names_count(tmp_path: Path) -> None:
+    """Whatever their length and leading zeros, wherever they stand, and before letters."""
+    laid_out(tmp_path, *(f"{name}.png" for name in ("a12b", "a2b10", "a2b9", "a002b1", "ab", "a", "10", "9")))
+    assert list(pairs_of(tmp_path)) == ["9", "10", "a002b1", "a2b9", "a2b10", "a12b", "a", "ab"]
