@@ -38,14 +38,18 @@ class Truths:
         self._session, self._show, self._again = session, show, again
 
     async def find(self, image: Image, task: Task, entry: Entry) -> None:
-        """Read the reference that belongs to `entry`, if there is one."""
+        """Read the reference that belongs to `entry`, if there is one; those of all readers are kept."""
         if entry.path is None:
             return
-        files = entry.reference or await asyncio.to_thread(_found, entry.path)
-        if files is None:
+        if entry.reference is None:
+            entry = replace(entry, truths=await asyncio.to_thread(_found, entry.path))
+            now, current = self._session.now, self._session.now.current
+            if current is not None and now.entries[current].key == entry.key:
+                self._session.update_entry(current, truths=entry.truths)
+        if entry.reference is None:
             return
         try:
-            truth = await self._read(files, image, task.labels)
+            truth = await self._read(entry.reference, image, task.labels)
         except OmniViewError as error:
             self._session.update(notice=notice_of(error, Action.CHOOSE_TRUTH))
         else:
@@ -94,7 +98,6 @@ class Truths:
             return await asyncio.to_thread(read_truth_files, files, image, labels)
 
 
-def _found(image: Path) -> TruthFiles | None:
-    if is_remote(image):  # a list of its folder may take minutes
-        return None
-    return next(iter(find_truths(image)), None)
+def _found(image: Path) -> tuple[TruthFiles, ...]:
+    # a list of a folder that lies elsewhere may take minutes
+    return () if is_remote(image) else find_truths(image)

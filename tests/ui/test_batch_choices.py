@@ -249,3 +249,24 @@ def test_a_broken_file_with_a_name_like_markup_is_named(
         assert text.textFormat() is Qt.TextFormat.PlainText
 
     run(work())
+
+
+def test_an_image_opened_by_itself_has_the_masks_of_all_readers(
+    run: Run, scorer_desk: Desk, scored_set: Path
+) -> None:
+    """They can be chosen among as where a folder was scored."""
+    second = scored_set / "second_observer"
+    second.mkdir()
+    _write_mask(second / "case01.png", 40, slice(0, 7))
+
+    async def work() -> None:
+        await scorer_desk.open(scored_set / "images" / "case01.png")
+        entry = scorer_desk.now.shown_entry
+        assert entry is not None
+        assert [one.files[0].parent.name for one in entry.truths] == ["masks", "second_observer"]
+        scorer_desk.window.scores.reader_chosen.emit(1)
+        await scorer_desk.window.settle()
+        assert scorer_desk.case.truth is not None
+        assert scorer_desk.case.truth.mask.sum() == 7 * 40
+
+    run(work())
