@@ -22,9 +22,7 @@ _DELIMITERS = "\t;,"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # Headings are compared without spaces, hyphens and underscores.
 _BETWEEN = re.compile(r"[ _-]+")
-_IMAGE = re.compile(
-    r"(images?|imgs?)(file|path|name|filename|filepath|url)?|(file|image)?(name|path|url)|file"
-)
+_IMAGE = re.compile(r"(images?|imgs?)(file|path|name|filename|filepath|url)?|file(name|path)?|path|url")
 _MASK = re.compile(r"mask|truth|gt|label|seg|manual|annot|observer|reader|rater|expert|\dstho|\dndho")
 _VIEW = re.compile(r"fov|fieldofview")
 
@@ -39,11 +37,12 @@ def is_list(path: Path) -> bool:
 def pair_list(path: Path, folder: Path | None, pair_folder: Callable[[Path], Pairing]) -> Pairing:
     """The pairs of a list; its paths, which may be addresses, start at `folder`, or at the list's own.
 
-    Without a heading, a line is an image, or an image and its mask. With one, a column is called image and
-    every further column of file names holds one reader's masks, under that reader's name; where some of them
-    say that they hold masks, only those do. Fields are parted by tabs, semicolons or commas, paths by either
-    slash. Where no mask is named, the image has the truths that it has in its folder. Rows that name no
-    image, or the same as a row before, and columns that are not looked at are among the unpaired.
+    Without a heading, a line is an image, or an image and its mask, or the masks of several readers. With
+    one, a column is called image and every further column of file names holds one reader's masks, under that
+    reader's name; where some of them say that they hold masks, only those do. Fields are parted by tabs,
+    semicolons or commas, paths by either slash. Where no mask is named, the image has the truths that it has
+    in its folder. Rows that name no image, or the same as a row before, and columns that are not looked at
+    are among the unpaired.
 
     Args:
         path: the list, on this machine.
@@ -99,23 +98,35 @@ def _table(path: Path, folder: Path) -> tuple[_Columns, list[_Row]]:
     if not rows:
         raise _nothing(path)
     (_, first), *further = rows
+    columns = None if any(is_image_name(shown(field)) for field in first) else _headed(path, first, further)
+    if columns is None:
+        further = [(number, _unparted(fields, folder)) for number, fields in rows]
+        masks = [column for column in _of_files(further) if column > 0]
+        columns = _Columns(0, {column: str(column) for column in masks} if len(masks) > 1 else {1: ""})
+    if further and not any(_is_image(folder, row, columns.image) for _, row in further):
+        raise _nothing(path)  # a table of something else
+    return columns, further
+
+
+def _headed(path: Path, first: list[str], further: list[_Row]) -> _Columns | None:
+    """The columns by their headings; None if the first line is none."""
     heading = [_BETWEEN.sub("", field.lower()) for field in first]
-    if any(is_image_name(shown(field)) for field in first):
-        at = None
-    else:
-        at = next((i for i, name in enumerate(heading) if _IMAGE.fullmatch(name)), None)
-        if at is None and len(first) > 1 and _of_files(further):
-            raise UnreadableFile(
-                f"{path.name} does not say which column holds the images.", "Call that column image."
-            )
-    if at is None:
-        return _Columns(0, {1: ""}), [(number, _unparted(fields, folder)) for number, fields in rows]
-    files = [i for i in _of_files(further) if i != at]
-    masks = [i for i in files if _MASK.search(heading[i]) and not _VIEW.search(heading[i])]
-    masks = masks or [i for i in files if not _VIEW.search(heading[i])]
+    files = _of_files(further)
+    named = [column for column, name in enumerate(heading) if _IMAGE.fullmatch(name)]
+    if not named and len(first) > 1 and files:
+        raise UnreadableFile(
+            f"{path.name} does not say which column holds the images.", "Call that column image."
+        )
+    if not named:
+        return None
+    image = next((column for column in files if column in named), named[0])
+    said = [(column, heading[column]) for column in files if column != image and column < len(heading)]
+    masks = [column for column, name in said if _MASK.search(name) and not _VIEW.search(name)]
+    masks = masks or [column for column, name in said if not _VIEW.search(name)]
     taken = set[str]()
-    readers = {i: unique_name(first[i], first[i], taken) if len(masks) > 1 else "" for i in masks}
-    return _Columns(at, readers, tuple(first[i] for i in files if i not in masks)), further
+    readers = {one: unique_name(first[one], first[one], taken) if len(masks) > 1 else "" for one in masks}
+    others = [column for column in files if column not in (image, *masks)]
+    return _Columns(image, readers, tuple(first[n] if n < len(first) else str(n + 1) for n in others))
 
 
 def _rows(path: Path) -> Iterator[_Row]:
@@ -149,6 +160,14 @@ def _of_files(rows: Sequence[_Row]) -> list[int]:
 
 def _is_comment(text: str, folder: Path) -> bool:
     return text.startswith("#") and (is_remote(folder) or not (folder / text).exists())
+
+
+def _is_image(folder: Path, row: list[str], column: int) -> bool:
+    """Whether a cell names an image by its suffix, or a file that is there or cannot be looked for."""
+    text = row[column] if column < len(row) else ""
+    if not text or is_image_name(shown(text)):
+        return bool(text)
+    return is_remote(folder) or is_remote(text) or _at(folder, text).is_file()
 
 
 def _unparted(fields: list[str], folder: Path) -> list[str]:

@@ -15,6 +15,8 @@ OWN = {"images/a": {"": ["masks/b.png"]}}
 
 LISTS: dict[str, tuple[str | bytes, dict[str, dict[str, list[str]]]]] = {
     "headings of paths": ("image_path,mask_path\nimages/a.png,masks/b.png\n", OWN),
+    "names beside paths": ("filename,image_path,mask\na,images/a.png,masks/b.png\n", OWN),
+    "more cells than headings": ("image,mask\nimages/a.png,masks/b.png,masks/a.png\n", OWN),
     "masks first": ("mask_path,image_path\nmasks/b.png,images/a.png\n", OWN),
     "numbers first": ("id,Image Path,Mask Path\n1,images/a.png,masks/b.png\n", OWN),
     "semicolons, quotes, a mark of byte order": (
@@ -32,6 +34,10 @@ LISTS: dict[str, tuple[str | bytes, dict[str, dict[str, list[str]]]]] = {
     "two columns of one name": (
         "image,mask,mask\nimages/a.png,masks/a.png,masks/b.png\n",
         {"images/a": {"mask": ["masks/a.png"], "mask-2": ["masks/b.png"]}},
+    ),
+    "several masks without a heading": (
+        "images/a.png,masks/a.png,masks/b.png\nimages/b.png\n",
+        {"images/a": {"1": ["masks/a.png"], "2": ["masks/b.png"]}, "images/b": {"": ["masks/b.png"]}},
     ),
     "names with a comma, a quotation mark, a hash": (
         's, l.png\n5" scan.png\n#1.png\n# images/a.png\n',
@@ -96,6 +102,7 @@ def test_a_row_is_counted_once(root: Path) -> None:
         ('image,mask\n"images/a.png,masks/a.png\nimages/b.png,masks/b.png\n', "cannot be understood"),
         ('image\n"' + "x" * 200_000, "cannot be understood"),
         ("image,mask\n", "names no image"),
+        ("name,split\n001,train\n002,test\n", "names no image"),
         ("images/a.png\0\n", "is no text"),
     ],
 )
