@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from omniview.cli import app
 from omniview.io.samples import SAMPLES
@@ -176,3 +177,16 @@ def test_without_a_home_the_way_out_is_said(tmp_path: Path) -> None:
     assert run("cache", "info", OMNIVIEW_HOME=str(tmp_path)).returncode == 0
     # the keyring looks for its settings in the home folder: no home is no key, not a defect
     assert run("doctor", OMNIVIEW_HOME=str(tmp_path)).returncode == 0
+
+
+def test_an_image_that_may_not_be_read_is_the_engines_to_refuse(
+    own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The option parser would end the command over one of many images, and without a next step."""
+    write_specialist(own_home / "models", "own")
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((32, 32, 3), 90, np.uint8))
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)  # root, who runs tests, may read everything
+    arguments = ["segment", "a.png", "--out", "out", "--task", "polyp", "--omnimodel", "none"]
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert (tmp_path / "out" / "a.fused.png").exists()

@@ -17,9 +17,11 @@ __all__ = ["ask"]
 
 
 def ask(
-    image: Annotated[Path, typer.Argument(metavar="IMAGE")],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", readable=False)],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="in your own words")],
-    region: Annotated[Path | None, typer.Option(metavar="MASK", help="what the question is about")] = None,
+    region: Annotated[
+        Path | None, typer.Option(metavar="MASK", readable=False, help="what the question is about")
+    ] = None,
     omnimodel: Omnimodel = None,
     offline: Offline = False,
     frame: Annotated[int, typer.Option(min=0, help="which frame of a clip or volume")] = 0,

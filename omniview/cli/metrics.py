@@ -18,15 +18,22 @@ __all__ = ["metrics"]
 
 def metrics(
     prediction: Annotated[
-        Path, typer.Argument(metavar="PREDICTION", help="mask, grey probability map (0-255), or label image")
+        Path,
+        typer.Argument(
+            readable=False, metavar="PREDICTION", help="mask, grey probability map (0-255), or label image"
+        ),
     ],
-    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="mask or label image of the same size")],
+    truth: Annotated[
+        Path, typer.Argument(readable=False, metavar="TRUTH", help="mask or label image of the same size")
+    ],
     spacing: Annotated[str | None, typer.Option(metavar="ROW,COL", help="millimetres a pixel")] = None,
     tolerance: Annotated[float, typer.Option(min=0, help="of NSD, in px or mm")] = 2.0,
     convention: Annotated[
         str, typer.Option(help="omniview, metricsreloaded, monai, deepmind, pysod, nnunet")
     ] = "omniview",
-    region: Annotated[Path | None, typer.Option(help="mask of what counts, such as a field of view")] = None,
+    region: Annotated[
+        Path | None, typer.Option(readable=False, help="mask of what counts, such as a field of view")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="with definitions, and why values differ")
     ] = False,

@@ -30,7 +30,7 @@ __all__ = ["segment"]
 
 
 def segment(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", readable=False)],
     out: Out,
     task: Task = "auto",
     omnimodel: Omnimodel = None,

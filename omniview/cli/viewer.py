@@ -14,8 +14,12 @@ __all__ = ["open_"]
 
 
 def open_(
-    images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGE", show_default=False)] = None,
-    truth: Annotated[Path | None, typer.Option(help="ground truth mask of the (first) image")] = None,
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="IMAGE", show_default=False, readable=False)
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(readable=False, help="ground truth mask of the (first) image")
+    ] = None,
     task: Task = "auto",
     omnimodel: Omnimodel = None,
     offline: Offline = False,

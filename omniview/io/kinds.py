@@ -116,10 +116,11 @@ def kind_of(path: Path) -> Kind:
     Raises:
         UnreadableFile: missing, a folder, empty, or of no known kind.
     """
-    if path.is_dir():
-        raise UnreadableFile(f"{path.name} is a folder.", "Open an image inside it.")
-    with decoding(path, "a file"), path.open("rb") as stream:
-        head = stream.read(512)
+    with decoding(path, "a file"):
+        if path.is_dir():  # fails where a folder above may not be looked into
+            raise UnreadableFile(f"{path.name or path} is a folder.", "Open an image inside it.")
+        with path.open("rb") as stream:
+            head = stream.read(512)
     if not head:
         raise UnreadableFile(f"{path.name} is empty.", "Copy or download it again.")
     if head.startswith(b"\x1f\x8b") and _by_content(_unzipped(path)) != "volume":

@@ -84,8 +84,7 @@ def read_rows(folder: Path) -> list[Row]:
     }
     listed = folder / "split.csv"
     if listed.is_file():
-        with listed.open(newline="", encoding="utf-8") as file:
-            entries = [(row["name"], row["split"], row["group"]) for row in csv.DictReader(file)]
+        entries = _split_of(listed)
     else:
         entries = [(name, _split_by_name(name), name) for name in images if name in masks]
     if not entries:
@@ -107,6 +106,18 @@ def read_rows(folder: Path) -> list[Row]:
         rows.append(Row(name, split, together, images[name], masks[name]))
     refuse_leaks(rows)
     return rows
+
+
+def _split_of(listed: Path) -> list[tuple[str, str, str]]:
+    """Name, split and group of each row of a `split.csv`."""
+    try:
+        with listed.open(newline="", encoding="utf-8-sig") as file:
+            return [(row["name"], row["split"], row["group"]) for row in csv.DictReader(file)]
+    except (KeyError, ValueError, csv.Error, OSError) as error:
+        raise InputError(
+            f"{listed.parent.name}/{listed.name} cannot be read ({type(error).__name__}).",
+            "Its columns are name, split and group, parted by commas, in UTF-8; or leave it out.",
+        ) from error
 
 
 def refuse_leaks(rows: Iterable[Row]) -> None:

@@ -79,6 +79,17 @@ def test_file_that_vanishes_after_opening(tmp_path: Path) -> None:
         series[0]
 
 
+def test_a_folder_that_may_not_be_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies in it is refused in words, although not even its kind can be asked."""
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)  # as it does below a folder of somebody else's
+    with pytest.raises(UnreadableFile, match=r"a\.png may not be read"):
+        open_series(tmp_path / "a.png")
+
+
 def test_unreadable_by_permission(tmp_path: Path) -> None:
     """A file that this user may not read is named as such."""
     Pillow.fromarray(GREY).save(tmp_path / "a.png")

@@ -52,6 +52,16 @@ def test_a_listed_case_without_files_is_refused(tmp_path: Path) -> None:
         read_rows(folder)
 
 
+@pytest.mark.parametrize("content", [b"image;part\na;train\n", b"name,split,group\ncaf\xe9,train,a\n"])
+def test_a_split_file_of_another_make_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Other columns and other encodings are said with what is wanted, not raised as they come."""
+    folder = write_folder(tmp_path / "polyp_tiny", {"train": 1})
+    (folder / "split.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"split\.csv cannot be read") as caught:
+        read_rows(folder)
+    assert "name, split and group" in caught.value.next_step
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """A folder without cases cannot be trained on."""
     with pytest.raises(InputError, match="holds no case"):
