@@ -117,7 +117,7 @@ def score(
                 ask=ask,
                 budget=budget,
                 settings=settings,
-                on_plan=_tell,
+                on_plan=lambda plan: _tell(plan, scheduler),
                 on_progress=advance,
             )
     except OutputError as error:
@@ -138,7 +138,7 @@ def score(
     raise typer.Exit(1 if result.totals.failed else 0)
 
 
-def _tell(plan: Plan) -> None:
+def _tell(plan: Plan, scheduler: str) -> None:
     left = plan.pairing.unpaired
     for one in left[:_TOLD]:
         console.print(escape(f"not paired: {one.name}: {one.reason}"))
@@ -146,3 +146,5 @@ def _tell(plan: Plan) -> None:
         console.print(f"not paired: {len(left) - _TOLD} more")
     if (outlook := plan.outlook()) is not None:
         console.print(escape(outlook.text()))
+    if scheduler not in ("", "local"):  # a queue may take hours, and a cluster may have none yet
+        console.print(escape(f"Cases go to {scheduler} as soon as there is a worker. Ctrl-C stops waiting."))

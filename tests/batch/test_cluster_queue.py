@@ -79,6 +79,7 @@ def test_jobs_give_the_rows_that_one_process_gives(folder: Path, tmp_path: Path,
     assert score(folder, tmp_path / "one", commands)[0] == 0
     status, said = score(folder, tmp_path / "many", commands, "--scheduler", "slurm")
     assert status == 0, said
+    assert "Cases go to slurm as soon as there is a worker." in said
     for name in ("cases.csv", "summary.json"):
         assert (tmp_path / "many" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
 
