@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omniview.core.image import Image
 from omniview.errors import OmniViewError, UnreadableFile
+from omniview.io.decoding import decoding
 from omniview.io.pair import pair_folder
 from omniview.io.read import is_image, open_series
 from omniview.ui.session import Entry
@@ -41,7 +42,9 @@ def entries_of(paths: Sequence[Path]) -> Dropped:
     entries: list[Entry] = []
     unpaired: list[str] = []
     for path in paths:
-        if path.is_dir():
+        with decoding(path, "a file"):  # even this fails where a folder above may not be looked into
+            is_folder = path.is_dir()
+        if is_folder:
             pairing = pair_folder(path)
             entries += [Entry(pair.name, pair.image, truths=pair.truths) for pair in pairing.pairs]
             unpaired += [f"{one.path.name}: {one.reason}" for one in pairing.unpaired]

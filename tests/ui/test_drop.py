@@ -60,3 +60,14 @@ def test_several_masks_of_an_image_are_all_kept(blob: Path) -> None:
     (entry,) = entries_of([blob.parent]).entries
     assert entry.reference is not None
     assert [file.name for file in entry.reference.files] == ["blob_mask.png", "blob_mask_1.png"]
+
+
+def test_a_place_that_may_not_be_looked_into_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is a file or a folder cannot even be asked: that is a reason, not a defect."""
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(UnreadableFile, match=r"a\.png may not be read"):
+        entries_of([tmp_path / "a.png"])
