@@ -74,6 +74,17 @@ def test_the_cap_holds_for_all_sittings(server: Loopback, folder: Path) -> None:
     assert (first + later) * PAID <= 0.01
 
 
+def test_whoever_was_never_asked_is_not_scored(server: Loopback, folder: Path) -> None:
+    """Offline, a cloud has no Dice of 0: it has none, as its rows say."""
+    rows, requests, said = _score(server, folder, "out", "--offline", "--limit", "3")
+    assert requests == 0
+    assert {row["status"] for row in _of(rows, "omnimodel")} == {"not asked"}
+    summary = json.loads((folder / "out" / "summary.json").read_text("utf-8"))
+    omnimodel = summary["models"]["omnimodel"]
+    assert (omnimodel["not_asked"], omnimodel["failed"], omnimodel["metrics"]["dice"]["n"]) == (3, 0, 0)
+    assert "omnimodel: mean Dice" not in said
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_batch_stops_asking_at_its_cap(server: Loopback, folder: Path, own_home: Path, jobs: str) -> None:
     """The first cases are asked about until 0.01 is spent, the rest are "not asked"; nothing has failed."""

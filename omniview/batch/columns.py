@@ -66,7 +66,8 @@ _ROWS = (
         "image",
         "text",
         "Name of the case, relative to the folder, unique within the run. Words that a spreadsheet would "
-        "take for a formula (those that begin with = + - @) have an apostrophe before them, in every column.",
+        "take for a formula (those that begin with = + - @, also behind apostrophes) have an "
+        "apostrophe before them, in every column.",
     ),
     Column(
         "model",
@@ -77,9 +78,9 @@ _ROWS = (
     Column(
         "status",
         "text",
-        f"{OK}: scored. {FAILED}: no usable mask, or the case ended in a defect. {NOT_ASKED}: left out on "
-        f"purpose. {NO_TRUTH}: nothing to compare with; without area_px there is no mask either. "
-        f"{UNREADABLE}: image or truth cannot be used.",
+        f"{OK}: scored. {FAILED}: no usable mask, or the case ended in a defect. {NOT_ASKED}: by rule or "
+        f"budget, or without consent, key or network. {NO_TRUTH}: nothing to compare with; without area_px "
+        f"there is no mask either. {UNREADABLE}: image or truth cannot be used.",
     ),
     Column("task", "text", "What was looked for."),
     *_metrics(),

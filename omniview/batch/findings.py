@@ -32,7 +32,7 @@ class ModelSummary:
         cases: rows of any kind.
         scored: with a score.
         failed: no usable mask; counted as the worst value.
-        not_asked: left out on purpose; not counted.
+        not_asked: by rule or budget, or without consent, key or network; not counted.
         without_truth: nothing to compare with; not counted.
         unreadable: image or truth cannot be used; not counted.
         true_negatives: both masks empty.

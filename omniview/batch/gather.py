@@ -129,6 +129,8 @@ class Gatherer:
             for name in METRICS
             if any(not np.isnan(series.columns[name]).all() for series in models.values())
         ]
+        if not computed and any(series.is_status(FAILED).any() for series in models.values()):
+            computed = ["dice"]  # which failures have too: the worst
         return Gathered(
             tuple(self._names),
             np.array(self._tasks, dtype=np.str_),

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from omniview.batch.columns import columns_json
 from omniview.batch.findings import find
@@ -59,8 +59,8 @@ def publish(records: Iterable[Record], about: Mapping[str, Any], out: Path) -> N
     summary = summary_json(findings, about)
     summary["not_written"] = {} if missing is None else {"cases.parquet": missing}
     write_json(out / "summary.json", summary)
-    write_bytes(out / "tables.tex", latex(findings).encode())
-    write_bytes(out / "tables.md", markdown(findings).encode())
+    write_bytes(out / "tables.tex", latex(findings, about).encode())
+    write_bytes(out / "tables.md", markdown(findings, about).encode())
     write_bytes(out / "report.html", report_html(findings, about).encode())
 
 
@@ -69,7 +69,7 @@ def safe_text(value: Any) -> str:
     if type(value) is float:  # most are: millions of them in a large folder
         return f"{value:.9g}"
     text = text_of(value)
-    if text[:1] in _RUN and isinstance(value, str):
+    if isinstance(value, str) and text.lstrip("'")[:1] in _RUN:  # also '=a, which must not become =a's name
         return "'" + text
     return text
 
@@ -86,9 +86,17 @@ class _CsvTable:
         self._write(_lines(rows))
 
     def _write(self, lines: Iterable[Iterable[str]]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(lines)
-        self._stream.write(text.getvalue().encode())
+        fields = [*lines]
+        text = _csv(fields, csv.QUOTE_MINIMAL)
+        if "\r" in text:  # quoted by nobody, and taken for the end of a line by every reader
+            text = _csv(fields, csv.QUOTE_ALL)
+        self._stream.write(text.encode())
+
+
+def _csv(lines: Iterable[Iterable[str]], quoting: Literal[0, 1]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n", quoting=quoting).writerows(lines)
+    return text.getvalue()
 
 
 def _lines(rows: Iterable[Row]) -> Iterator[list[str]]:

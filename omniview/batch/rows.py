@@ -29,9 +29,9 @@ __all__ = [
 ]
 
 OK, FAILED, NOT_ASKED, NO_TRUTH, UNREADABLE = "ok", "failed", "not asked", "no truth", "unreadable"
-"""A row's status: scored; no usable mask; an omnimodel left out on purpose (budget, rule); nothing to compare
-with, be there a mask or not; image or truth cannot be used. A case whose work died, by a defect or with its
-process, has failed if there is a truth."""
+"""A row's status: scored; no usable mask; an omnimodel that was never asked (budget, rule, consent); nothing
+to compare with, be there a mask or not; image or truth cannot be used. A case whose work died, by a defect or
+with its process, has failed if there is a truth."""
 
 OBSERVER = "observer "
 """Begins the model's name in a row that scores one reader's truth against another's."""

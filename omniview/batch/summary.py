@@ -25,7 +25,7 @@ DEFINITIONS: Mapping[str, str] = {
     "failures": (
         "A case without a usable mask counts as the worst value: an overlap 0, an error 1, a distance the "
         "image's diagonal. They are counted apart too. Cases that are unreadable, have no truth, or whose "
-        "omnimodel was left out on purpose do not count."
+        "omnimodel was never asked do not count."
     ),
     "undefined": (
         "A distance that is undefined because one mask is empty counts as the diagonal. Any other metric "

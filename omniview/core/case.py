@@ -14,9 +14,11 @@ from omniview.core.fusion import Fusion
 from omniview.core.image import BoolArray, Image, read_only
 from omniview.core.prediction import Prediction, Role
 from omniview.core.task import Task
-from omniview.errors import NotAsked, OverBudget
+from omniview.errors import MissingKey, NotAllowed, NotAsked, OverBudget
 
 __all__ = ["Case", "Failure", "ScoreTable", "Scores", "Truth"]
+
+_NEVER_ASKED = frozenset(kind.__name__ for kind in (MissingKey, NotAllowed, NotAsked, OverBudget))
 
 Scores: TypeAlias = Mapping[str, float | None]
 """Metric name to value; None where the metric is not defined for this pair of masks."""
@@ -74,8 +76,11 @@ class Failure:
 
     @property
     def left_out(self) -> bool:
-        """Whether nothing went wrong: by the person's own rule or budget the model was not asked."""
-        return self.kind in (NotAsked.__name__, OverBudget.__name__)
+        """Whether the model was never asked: by rule or budget, offline, or without consent or key.
+
+        It can then not have been wrong, and counts for nothing.
+        """
+        return self.kind in _NEVER_ASKED
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -163,6 +163,24 @@ def test_readers_are_scored_each_and_against_each_other(tmp_path: Path) -> None:
     assert "People against each other" in (tmp_path / "report.html").read_text("utf-8")
 
 
+def test_a_run_of_failures_has_a_mean(tmp_path: Path) -> None:
+    """Where every case has failed, no metric was computed, and the Dice is 0 all the same."""
+    rows = [row_of(name, "fused", None, FAILED) for name in ("a", "b")]
+    publish([record_of(row.image, [row]) for row in rows], {}, tmp_path)
+    metrics = _summary(tmp_path)["models"]["fused"]["metrics"]
+    assert {name: (one["n"], one["mean"]) for name, one in metrics.items()} == {"dice": (2, 0.0)}
+
+
+def test_tables_say_what_made_them(tmp_path: Path) -> None:
+    """Version and models stand in the files of tables too, which leave the folder alone."""
+    about = {"provided_by": "OmniView 9.8", "models": {"specialist": [{"model": "net-7"}]}}
+    publish([record_of("a", [row_of("a", "specialist", 0.5)])], about, tmp_path)
+    for name in ("tables.md", "tables.tex"):
+        text = (tmp_path / name).read_text("utf-8")
+        assert "OmniView 9.8" in text
+        assert "net-7" in text
+
+
 def test_comparisons_are_paired_and_adjusted(phantom_run: PhantomRun) -> None:
     """Every pair of three models on three metrics; adjusted p never below p."""
     found = _summary(phantom_run.out)["comparisons"]
@@ -179,13 +197,15 @@ def test_comparisons_are_paired_and_adjusted(phantom_run: PhantomRun) -> None:
 def test_no_cell_is_a_formula(words: str) -> None:
     """Words that a spreadsheet would run are quoted; numbers stay numbers."""
     assert safe_text(words) == "'" + words
+    assert safe_text("'" + words) == "''" + words, "two names must not become one"
     assert safe_text(-1.5) == "-1.5"
     assert safe_text("case-1") == "case-1"
 
 
-def test_evil_names_stay_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_evil_names_stay_names(tmp_path: Path, end: str) -> None:
     """Markup, commas, quotes and line breaks in names and reasons come back as they were; nothing runs."""
-    name = '<script>alert("x")</script>,\n"=HYPERLINK(0)" & \\input{x} | 100 % _$'
+    name = f'<script>alert("x")</script>,{end}"=HYPERLINK(0)" & \\input{{x}} | 100 % _$'
     rows = [row_of(name, "fused", None, FAILED, reason=name)]
     publish([record_of(name, rows), record_of("b", [row_of("b", "fused", 0.5)])], {"note": name}, tmp_path)
     assert _lines(tmp_path)[0]["image"] == name
