@@ -265,8 +265,12 @@ class BatchBox(QDialog):
             self._show_state()
             self._end(*end_words(await run.go()))
             self._held = await asyncio.to_thread(self._scorer.held, out)
+        except AnotherRun as error:
+            # what the table was given of that run is none of this one's
+            self._table.show_cases(await asyncio.to_thread(Cases, self._table.pairs))
+            self._mix.show()
+            self._end(in_window(error), Level.ERROR)
         except OmniViewError as error:
-            self._mix.setVisible(isinstance(error, AnotherRun))
             self._end(in_window(error), Level.ERROR)
 
     def _over(self, task: asyncio.Task[None]) -> None:

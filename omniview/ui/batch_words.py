@@ -55,7 +55,8 @@ def plan_words(pairing: Pairing, cost: str, *, out: bool, begun: bool) -> str:
     text = " ".join(filter(None, ("; ".join(parts) + ".", cost)))
     if not out:
         return f"{text} Name a folder for the results."
-    return f"{text} The results hold a run already: Start goes on with it." if begun else text
+    going_on = "The results hold a run already: Start goes on with it, unless something has changed."
+    return f"{text} {going_on}" if begun else text
 
 
 def progress_words(progress: Progress) -> str:

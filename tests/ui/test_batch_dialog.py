@@ -187,6 +187,7 @@ def test_results_of_another_run_are_mixed_only_if_a_person_says_so(
         await box.settle()
         assert "views was 1 and is 2" in says(box)
         assert "--" not in says(box)
+        assert set(column(box, 6)) == {"waiting"}  # what the other run has done is not this one's
         assert button(box, "Mix both").isVisible()
         button(box, "Mix both").click()
         await box.settle()

@@ -24,7 +24,8 @@ def test_what_will_be_done_is_said_in_numbers() -> None:
     text = plan_words(_pairing(3, left=1, readers=2), "At most 2.00 USD for 3 cases.", out=True, begun=True)
     assert text == (
         "3 images, 3 with ground truth; 3 of them by several readers; 1 file could not be paired. "
-        "At most 2.00 USD for 3 cases. The results hold a run already: Start goes on with it."
+        "At most 2.00 USD for 3 cases. The results hold a run already: "
+        "Start goes on with it, unless something has changed."
     )
     assert plan_words(_pairing(2), "", out=False, begun=False).endswith("Name a folder for the results.")
 
