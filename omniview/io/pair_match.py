@@ -138,7 +138,7 @@ def _matched(
                 found[image_file] = used
                 for file in used:
                     del left[file]
-            used_first = found.get(waiting[key][0])
+            used_first = next((found[file] for file in waiting[key] if file in found), None)
             if used_first is None:
                 unclear.update(waiting[key])
             for one in several:
@@ -156,6 +156,10 @@ def _chosen(images: list[File], several: list[_Mask], level: int) -> dict[File, 
         best = min(several, key=lambda one: (one.file.folder != images[0].folder, *_first(one)))
         parts = sorted(one.file for one in several if _is_part(one, best)) if level else []
         return {images[0]: [best.file, *parts]}
+    # masks beside their images, where there are others of that name in other folders
+    near = {file: [one for one in several if one.file.folder == file.folder] for file in images}
+    if any(near.values()) and len({file.folder for file in images}) == len(images):
+        return {file: _chosen([file], own, level)[file] for file, own in near.items() if own}
     if level == LOOSE or len(images) != len(several):
         return {}
     # a.jpg and a.png with a_mask.jpg and a_mask.png; or a.png and A.png with a_mask.png and A_mask.png
@@ -185,7 +189,12 @@ def _first(mask: _Mask) -> tuple[bool, str, str]:
 
 def _is_part(mask: _Mask, best: _Mask) -> bool:
     """Whether a numbered mask shows another part of what `best` shows, as in BUSI."""
-    return mask is not best and mask.name.number and mask.name.word == best.name.word
+    return (
+        mask is not best
+        and mask.name.number
+        and mask.name.word == best.name.word
+        and mask.file.folder == best.file.folder
+    )
 
 
 def _prefer_people(found: Mapping[str, dict[File, list[File]]], left: dict[File, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from omniview.io.kinds import stem_of
@@ -68,7 +68,7 @@ def sorted_out(files: Sequence[File], others: Iterable[str] = ()) -> Sorted:
                 parent in held and len(parent) > len(place.parent_of_images) for parent in place.parents
             )
             images.append(Grouped(file, file.below if inner else place.group, part=place.part))
-        elif place.parent_of_images is None and any(parent in apart for parent in place.parents):
+        elif place.parent_of_images is None and -1 < _nearest(place, apart) >= _nearest(place, held):
             extra.append(Unpaired(file.path, _OUTSIDE))
         elif any(parent in held for parent in place.parents):
             images.append(Grouped(file, file.below))
@@ -78,6 +78,11 @@ def sorted_out(files: Sequence[File], others: Iterable[str] = ()) -> Sorted:
             (masks if is_mask_name(file) else images).append(one)
     images, beside = _parted(images)
     return Sorted(*_same_parts(images, masks + beside), extra)
+
+
+def _nearest(place: Place, folders: Container[str | None]) -> int:
+    """Length of the lowest of the folders above a place that is one of these; -1 if none is."""
+    return max((len(parent) for parent in place.parents if parent in folders), default=-1)
 
 
 def images_alone(files: Sequence[File]) -> Sorted:

@@ -88,6 +88,10 @@ SETS = {
         ("images/a/1.jpg", "images/a/1_mask.png", "gt/a/2.png"),
         {"a/1": "images/a/1_mask.png"},
     ),
+    "images with their masks beside a set of another kind": (
+        ("images/x/1.png", "images/x/1-label.png", "x/1.png", "x/gt/1.png", "x/2.png"),
+        {"x/1": "images/x/1-label.png", "x/1.png": "x/gt/1.png", "x/2": None},
+    ),
     "a set within the images of another": (
         ("labels/b.png", "images/b.jpg", "images/in/b.jpg", "images/in/masks/b.png"),
         {"b": "labels/b.png", "images/in/b": "images/in/masks/b.png"},
