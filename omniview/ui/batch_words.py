@@ -10,7 +10,7 @@ from omniview.ui.messages import Level
 __all__ = ["count", "end_words", "in_window", "plan_words", "progress_words"]
 
 _INSTEAD = (
-    ("then go on with --resume", "then press Start"),
+    ("go on with --resume", "press Start"),
     (
         "mix both by --resume=anyway, which the results will say",
         "press Mix both, which the report says",

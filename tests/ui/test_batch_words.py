@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 from pathlib import Path
+from types import ModuleType
 
+from omniview.batch import journal, processes, resuming, run
 from omniview.batch.progress import Progress, Totals
 from omniview.batch.run import Result
 from omniview.errors import OutputError
+from omniview.io import remote
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
 from omniview.ui.batch_words import end_words, in_window, plan_words, progress_words
 from omniview.ui.messages import Level
@@ -52,14 +58,18 @@ def test_how_a_run_ended() -> None:
     assert level is Level.WARNING
 
 
+def _told(module: ModuleType) -> list[str]:
+    """The texts in a module, without its docstrings."""
+    tree = ast.parse(inspect.getsource(module))
+    docstrings = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
+    texts = [one for one in ast.walk(tree) if isinstance(one, ast.Constant) and id(one) not in docstrings]
+    return [one.value for one in texts if isinstance(one.value, str)]
+
+
 def test_nobody_in_the_window_is_told_to_type_options() -> None:
-    """What errors say for the command line is said in buttons."""
-    for step in (
-        "Free some space, then go on with --resume.",
-        "Bring it back, then go on with --resume.",
-        "Go on with it by --resume, or choose another folder.",
-        "Choose another folder, or mix both by --resume=anyway, which the results will say.",
-        "Leave --offline out.",
-        "Score with --jobs 1.",
-    ):
+    """What the engine says for the command line is said in buttons."""
+    typed = [text for module in (journal, processes, resuming, run, remote) for text in _told(module)]
+    typed = [text for text in typed if re.search("--[a-z]", text)]
+    assert len(typed) > 4
+    for step in typed:
         assert "--" not in in_window(OutputError("Something is wrong.", step)), step
