@@ -42,9 +42,7 @@ def entries_of(paths: Sequence[Path]) -> Dropped:
     entries: list[Entry] = []
     unpaired: list[str] = []
     for path in paths:
-        with decoding(path, "a file"):  # even this fails where a folder above may not be looked into
-            is_folder = path.is_dir()
-        if is_folder:
+        if _is_folder(path):
             pairing = pair_folder(path)
             entries += [Entry(pair.name, pair.image, truths=pair.truths) for pair in pairing.pairs]
             unpaired += [f"{one.path.name}: {one.reason}" for one in pairing.unpaired]
@@ -68,6 +66,14 @@ def sort_out(paths: Sequence[Path], image: Image | None) -> Dropped:
     if len(paths) == 1 and image is not None and is_image(paths[0]) and _is_mask(paths[0], image):
         return Dropped(truth=paths[0])
     return entries_of(paths)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:  # a folder above may not be looked into; anything else is a defect
+        with decoding(path, "a file"):
+            raise error
 
 
 def _is_mask(path: Path, image: Image) -> bool:
