@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args
 from uuid import uuid4
 
 import omniview
-from omniview.batch.cluster import LOCAL, Cluster, workers_here
+from omniview.batch.cluster import LOCAL, QUEUES, Cluster, workers_here
 from omniview.batch.doubt import threshold
 from omniview.batch.ingredients import ingredients
 from omniview.batch.one import AUTO, Question
@@ -138,7 +138,7 @@ class Plan:
                 workers on other machines, which do not see each other's spending; or an option
                 breaks its rule.
         """
-        _check(out, jobs, resume)
+        _check(out, jobs, resume, scheduler)
         shared_out = self._shared_out(workers_here(scheduler, jobs))
         # the cap of a batch holds for all of its sittings
         session = (session_of(out) if resume != "no" else "") or uuid4().hex
@@ -251,7 +251,7 @@ def _whole(path: Path) -> Path:
     return path.resolve() if ".." in path.parts else path.absolute()
 
 
-def _check(out: Path, jobs: int, resume: str) -> None:
+def _check(out: Path, jobs: int, resume: str, scheduler: str) -> None:
     """Refuse what no run can be made of.
 
     Raises:
@@ -262,6 +262,11 @@ def _check(out: Path, jobs: int, resume: str) -> None:
     if resume not in get_args(Resume):
         raise SettingsError(
             f"There is no way to resume called {resume!r}.", f"Choose one of {', '.join(get_args(Resume))}."
+        )
+    if scheduler not in ("", LOCAL, *QUEUES) and ":" not in scheduler:
+        raise SettingsError(
+            f"There is no scheduler called {scheduler!r}.",
+            f"Choose one of {', '.join((LOCAL, *QUEUES))}, or give an address such as tcp://host:8786.",
         )
     if is_remote(out):
         raise SettingsError(
@@ -322,7 +327,7 @@ def score(
         OmniViewError: nothing to score, a wrong option, or results that cannot be written; a bad case is
             none: it is a row with its reason.
     """
-    _check(Path(out), jobs, resume)
+    _check(Path(out), jobs, resume, scheduler)
     given = {"omnimodel": omnimodel, "answers": answers, "views": views, "offline": offline}
     chosen = (settings or Settings.load()).changed(**{k: v for k, v in given.items() if v is not None})
     if budget is not None:

@@ -56,6 +56,14 @@ def test_a_script_scores_a_folder(folder: Path, tmp_path: Path) -> None:
         omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", views=2, resume="yes")
 
 
+def test_an_unknown_scheduler_is_refused_before_anything_is_written(folder: Path, tmp_path: Path) -> None:
+    """A word that is no address is named with the choices, and the folder is free for another run."""
+    with pytest.raises(SettingsError, match="no scheduler called 'foo'") as caught:
+        omniview.score(folder, tmp_path / "out", scheduler="foo")
+    assert "slurm" in caught.value.next_step
+    assert not (tmp_path / "out").exists()
+
+
 async def test_it_works_in_a_notebook(folder: Path, tmp_path: Path) -> None:
     """Where an event loop is running already, the call blocks and returns just the same."""
     result = omniview.score(folder, tmp_path / "out", task="polyp", omnimodel="none", views=1, limit=2)

@@ -151,6 +151,7 @@ class Journal:
             new = {one.name: one.stamp for one in inputs}
             stale = [(name,) for name, stamp in old.items() if new.get(name) != stamp]
             file.executemany("DELETE FROM done WHERE name = ?", stale)
+            file.execute("DELETE FROM ran WHERE NOT EXISTS (SELECT 1 FROM done)")
             file.execute("DELETE FROM input")
             file.executemany(
                 "INSERT INTO input VALUES (?, ?, ?)",

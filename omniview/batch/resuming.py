@@ -43,8 +43,8 @@ def begin(
         journal: of the folder of results.
         pairs: what is to be scored.
         deciding: what decides the rows besides the files: settings, weights' hashes; JSON can hold it.
-        resume: "no" starts in a folder without a run only; "yes" goes on if nothing has changed; "anyway"
-            whatever has changed, keeping the cases whose own files are the same.
+        resume: "no" starts only where not one case is finished; "yes" goes on if nothing has changed;
+            "anyway" whatever has changed, keeping the cases whose own files are the same.
         session: whose spending cap the run keeps to; what `session_of` gives in the next sitting.
 
     Returns:
@@ -52,7 +52,7 @@ def begin(
 
     Raises:
         AnotherRun: there is a run that this is not the continuation of.
-        OutputError: there is a run, and none is to be gone on with.
+        OutputError: there are finished cases, and no run is to be gone on with.
     """
     accepted = _accepted(journal, pairs, deciding, resume, session)
     _sweep(journal.path.parent)
@@ -74,7 +74,7 @@ def _accepted(
     journal: Journal, pairs: Sequence[Pair], deciding: Mapping[str, Any], resume: Resume, session: str
 ) -> tuple[str, ...]:
     inputs = [Input(pair.name, stamp_of(pair)) for pair in pairs]
-    if not journal.begun:
+    if not journal.begun or (resume == "no" and not journal.finished()):  # nothing of anybody's is lost
         journal.begin({_DECIDING: deciding, _ANYWAY: [], _SESSION: session}, inputs)
         return ()
     if resume == "no":

@@ -55,6 +55,28 @@ async def test_a_folder_with_a_run_is_refused(folder: Path, tmp_path: Path) -> N
     assert (tmp_path / "out" / "cases.csv").stat().st_mtime_ns == before
 
 
+async def test_a_folder_without_a_finished_case_holds_no_run(folder: Path, tmp_path: Path) -> None:
+    """Where a run failed before its first case, another may begin; the results know nothing of the first."""
+    await a_run(folder, tmp_path / "out", limit=1, deciding={"views": 8}).go()
+    os.utime(folder / "images" / "case00.png", ns=(1, 1))
+    stopped = a_run(folder, tmp_path / "out", deciding={"views": 4}, resume="anyway")
+    stopped.cancel()
+    assert (await stopped.go()).totals.finished == 0
+    result = await a_run(folder, tmp_path / "out", deciding={"views": 1}).go()
+    assert result.totals.finished == 6
+    assert result.summary["about"]["resumed_anyway"] == []
+    assert len((tmp_path / "out" / "cases.csv").read_text("utf-8").splitlines()) == 13
+
+
+async def test_what_ran_for_nothing_is_forgotten(folder: Path, tmp_path: Path) -> None:
+    """Models of cases that were all thrown away are not told as models of this run."""
+    other = OtsuModels(OtsuSegmenter("other"))
+    await a_run(folder, tmp_path / "out", other, limit=1).go()
+    os.utime(folder / "images" / "case00.png", ns=(1, 1))
+    result = await a_run(folder, tmp_path / "out", limit=1, resume="anyway").go()
+    assert "other" not in str(result.summary["about"]["models"])
+
+
 async def test_resuming_nothing_starts(folder: Path, tmp_path: Path) -> None:
     """On a new or empty folder --resume simply begins; on a finished run it does no case again."""
     (tmp_path / "out").mkdir()
