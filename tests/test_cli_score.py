@@ -81,14 +81,14 @@ def test_what_cannot_be_paired_is_told_first(folder: Path, tmp_path: Path) -> No
 def test_ctrl_c_keeps_what_is_finished(own_home: Path, tmp_path: Path) -> None:
     """An interrupted run writes its tables, says how to go on, and goes on."""
     write_specialist(own_home / "models")
-    folder, out = write_set(tmp_path / "set", 400), tmp_path / "out"
+    folder, out = write_set(tmp_path / "set", 800), tmp_path / "out"  # a busy machine is late to interrupt
     command = [sys.executable, "-m", "omniview", "score", str(folder), "--out", str(out)]
     options = ["--task", "polyp", "--omnimodel", "none", "--views", "1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, env=environment) as running:
         deadline = time.monotonic() + 60
         journal = out / "journal.sqlite-wal"  # where finished cases are written first
-        while not journal.exists() or journal.stat().st_size < 200_000:
+        while not journal.exists() or journal.stat().st_size < 500_000:
             assert time.monotonic() < deadline
             assert running.poll() is None
             time.sleep(0.01)
@@ -97,9 +97,9 @@ def test_ctrl_c_keeps_what_is_finished(own_home: Path, tmp_path: Path) -> None:
     assert running.returncode == 130
     assert b"go on with --resume" in said
     finished = len((out / "cases.csv").read_text("utf-8").splitlines()) // 2
-    assert 0 < finished < 400
+    assert 0 < finished < 800
     assert score(folder, out, "--resume").exit_code == 0
-    assert len((out / "cases.csv").read_text("utf-8").splitlines()) == 801
+    assert len((out / "cases.csv").read_text("utf-8").splitlines()) == 1601
 
 
 def test_a_run_is_compared_with_another(folder: Path, tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omniview.backing.gate import Gate
-from omniview.backing.pauses import no_search, set_aside
 from omniview.batch.journal import NAME, Journal
 from omniview.batch.rows import Record
 from omniview.batch.run import Progress, Resume, Run
+from omniview.core.cycles import no_search, set_aside
 from omniview.errors import NotAllowed
 from omniview.io.pair import Pairing
 from omniview.omnimodel.clouds import CLOUDS, title_of

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from omniview.core.cycles import no_search
 from omniview.errors import InputError, UnreadableFile
 from omniview.io.kinds import folded, is_text, stem_of
 from omniview.io.listing import File, folders, folders_if_any, listed
@@ -107,6 +108,11 @@ def pair_folder(folder: Path, truth: Path | None = None, *, suffixless: bool = F
     Raises:
         UnreadableFile: `folder` or `truth` is not a folder that can be listed, or there is no image in it.
     """
+    with no_search():
+        return _paired(folder, truth, suffixless)
+
+
+def _paired(folder: Path, truth: Path | None, suffixless: bool) -> Pairing:
     folders(folder)  # refuses what is not a folder
     if not is_text(str(folder)):
         raise UnreadableFile(

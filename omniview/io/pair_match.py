@@ -134,6 +134,10 @@ def _matched(
             if key in waiting:
                 candidates.setdefault(key, []).append(mask)
         for key, several in candidates.items():
+            if len(waiting[key]) == len(several) == 1:  # nothing to choose: most of any set
+                found[waiting[key][0]] = [several[0].file]
+                del left[several[0].file]
+                continue
             for image_file, used in _chosen(waiting[key], several, level).items():
                 found[image_file] = used
                 for file in used:

@@ -1,7 +1,8 @@
-"""Keeps Python's search for cycles from stopping the window while folders of many files are at work.
+"""Keeps Python's search for cycles away from work on very many files.
 
 The search goes through every object that there is and lets no other thread run: with 100,000 pairs of paths
-on the way that was 1.5 seconds at a time, and again at times for as long as the pairs were kept.
+on the way that was a third of the time that pairing took, 1.5 seconds at once in which no window answered,
+and again at times for as long as the pairs were kept.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ __all__ = ["no_search", "set_aside"]
 
 _lock = Lock()
 _within = 0
+_before = False
 
 
 @contextmanager
 def no_search() -> Iterator[None]:
-    """Within it, in any thread, no cycles are looked for."""
-    global _within
+    """Within it, in any thread, no cycles are looked for; after the last that is left it is as before."""
+    global _within, _before
     with _lock:
+        if not _within:
+            _before = gc.isenabled()
         _within += 1
         gc.disable()
     try:
@@ -29,7 +33,7 @@ def no_search() -> Iterator[None]:
     finally:
         with _lock:
             _within -= 1
-            if not _within:
+            if not _within and _before:
                 gc.enable()
 
 
