@@ -172,6 +172,8 @@ def qt_failure() -> str | None:
 
 
 def _python() -> Iterator[Row]:
+    from omniview.core.installing import install_line
+
     yield Row(
         "Python",
         "ok",
@@ -181,7 +183,7 @@ def _python() -> Iterator[Row]:
         try:
             yield Row(name, "ok", version(name))
         except PackageNotFoundError:
-            install = f'Install it: {sys.executable} -m pip install "{extra or name}"'
+            install = f"Install it: {install_line(extra or name)}"
             yield Row(name, "note" if extra else "missing", f"not installed: {what}", install)
 
 

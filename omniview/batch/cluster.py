@@ -33,6 +33,7 @@ from omniview.batch.processes import AHEAD
 from omniview.batch.station import Bounds
 from omniview.batch.work import Done, Work, done_without
 from omniview.core.cores import cores
+from omniview.core.installing import install_line
 from omniview.errors import OmniViewError, SettingsError
 from omniview.io.pair_types import Pair
 from omniview.io.remote import is_remote
@@ -101,9 +102,10 @@ class Cluster:
         Raises:
             OmniViewError: there is no cluster, or it is gone, or a worker of it cannot give the run's rows.
         """
+        client = await self._open()  # says so where what is imported next is not installed
+
         from distributed import KilledWorker
 
-        client = await self._open()
         async with self._side_by_side:
             seen = await asyncio.to_thread(_seen, work.pair)
             try:
@@ -168,7 +170,7 @@ class Cluster:
                 except ImportError as error:
                     raise SettingsError(
                         f"--scheduler needs {error.name}, which is not installed.",
-                        "Install it by: pip install omniview[cluster]",
+                        f"Install it: {install_line('omniview[cluster]')}",
                     ) from error
             return self._client
 

@@ -18,7 +18,7 @@ _AT_ONCE = 2000  # rows: a group of the file, and what is held in memory
 def parquet_missing() -> str | None:
     """What to do to get the file, or None where it can be written."""
     if find_spec("pyarrow") is None:
-        return "pyarrow is not installed; pip install omniview[parquet], then score with --resume."
+        return "pyarrow is not installed; install omniview[parquet], then score with --resume."
     return None
 
 

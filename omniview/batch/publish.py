@@ -31,8 +31,8 @@ _RUN = frozenset("=+-@\t\r\n")  # first characters of what a spreadsheet takes f
 def publish(records: Iterable[Record], about: Mapping[str, Any], out: Path) -> None:
     """Write cases.csv, columns.json, cases.parquet, summary.json, report.html, tables.md and tables.tex.
 
-    cases.parquet is written where pyarrow is installed (`pip install omniview[parquet]`); what is not written
-    is named in summary.json, under `not_written`.
+    cases.parquet is written where pyarrow is installed (omniview[parquet]); what is not written is named in
+    summary.json, under `not_written`.
 
     Args:
         records: finished cases in order; gone through once.

@@ -182,7 +182,7 @@ class Airlock:
         if not keep and self._detector() is None:
             raise NotAllowed(
                 "Text that is burned into the pixels cannot be found: the OCR extra is not installed.",
-                'Install it (pip install "omniview[ocr]"), or set burned_in_text = "keep".',
+                'Install "omniview[ocr]" (omniview doctor says how), or set burned_in_text = "keep".',
             )
         return self._depart(image, endpoint, max_side, consent=consent, keep=keep, show=show)
 

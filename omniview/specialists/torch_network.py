@@ -33,7 +33,7 @@ __all__ = ["Build", "TorchNetwork", "open_torch"]
 Build: TypeAlias = "Callable[[NetworkKind], nn.Module]"
 """One of OmniView's own networks, its weights still to be loaded."""
 
-_INSTALL = "Install it: python -m pip install torch==2.13.0 safetensors"
+_INSTALL = "Install torch==2.13.0 and safetensors for the Python that omniview doctor names."
 
 
 @dataclass(frozen=True, slots=True)

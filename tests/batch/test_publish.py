@@ -61,6 +61,18 @@ def test_no_path_of_this_machine_is_written(phantom_run: PhantomRun) -> None:
         assert str(phantom_run.out.parent).encode() not in content, name
 
 
+def test_what_is_not_written_is_said_without_a_path(
+    phantom_run: PhantomRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where pyarrow is missing summary.json names the extra alone: pip is another's on another machine."""
+    monkeypatch.setattr("omniview.batch.parquet.find_spec", lambda _: None)
+    publish(phantom_run.records, phantom_run.about, tmp_path)
+    said = _summary(tmp_path)["not_written"]["cases.parquet"]
+    assert "install omniview[parquet]" in said
+    assert "pip" not in said
+    assert not (tmp_path / "cases.parquet").exists()
+
+
 def test_every_column_is_defined(phantom_run: PhantomRun) -> None:
     """columns.json has the columns of cases.csv in order, metrics with range, direction and source."""
     defined = json.loads((phantom_run.out / "columns.json").read_text("utf-8"))["columns"]
