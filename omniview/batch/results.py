@@ -14,7 +14,10 @@ from omniview.core.prediction import Prediction, Quality
 from omniview.io.kinds import stem_of
 from omniview.io.write import mask_png, write_bytes, write_json, write_map
 
-__all__ = ["case_json", "mask_files", "unique_stems", "write_case"]
+__all__ = ["MASKS", "case_json", "mask_files", "unique_stems", "write_case"]
+
+MASKS = "masks"
+"""Folder of a run's masks within its results."""
 
 
 def write_case(case: Case, folder: Path, stem: str) -> None:

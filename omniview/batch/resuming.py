@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from omniview.batch.journal import NAME, Input, Journal
+from omniview.batch.results import MASKS
 from omniview.errors import AnotherRun, OutputError, UnreadableFile
 from omniview.io.pair_types import Pair
 from omniview.io.remote import entries, is_remote, shown, stamp
 from omniview.io.write import is_torn
 
-__all__ = ["Resume", "begin", "lost_folder", "session_of", "stamp_of"]
+__all__ = ["Resume", "begin", "keep_apart", "lost_folder", "session_of", "stamp_of"]
 
 Resume: TypeAlias = Literal["no", "yes", "anyway"]
 
@@ -59,6 +60,25 @@ def begin(
     return accepted
 
 
+def keep_apart(masks: Path, pairs: Iterable[Pair]) -> None:
+    """See that a folder that masks are to be written to holds nothing that is read.
+
+    Args:
+        masks: the folder; there may be none yet.
+        pairs: what is to be scored.
+
+    Raises:
+        OutputError: results would lie among the truths or images, and be taken for them the next time.
+    """
+    here = masks.resolve()
+    for folder in {file.parent for pair in pairs for file in pair.files if not is_remote(file)}:
+        if folder.resolve().is_relative_to(here):
+            raise OutputError(
+                f"The masks would be written into {masks}, which holds what is scored.",
+                "Choose a folder of its own for the results.",
+            )
+
+
 def session_of(out: Path) -> str:
     """Whose spending cap the run that `out` holds keeps to; empty where that cannot be told. Blocks."""
     if not (out / NAME).is_file():
@@ -99,7 +119,7 @@ def _accepted(
 
 def _sweep(out: Path) -> None:
     """Remove what a run that was killed while it wrote has left, and nothing of anybody else's."""
-    for found in (*out.glob(".*.part"), *(out / "masks").rglob(".*.part")):
+    for found in (*out.glob(".*.part"), *(out / MASKS).rglob(".*.part")):
         if is_torn(found):
             found.unlink(missing_ok=True)
 

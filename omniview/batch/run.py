@@ -19,7 +19,8 @@ from typing import Any, Protocol, TypeVar
 
 from omniview.batch.journal import Journal
 from omniview.batch.progress import Progress, Tally, Totals
-from omniview.batch.resuming import Resume, begin, lost_folder
+from omniview.batch.results import MASKS
+from omniview.batch.resuming import Resume, begin, keep_apart, lost_folder
 from omniview.batch.rows import UNREADABLE
 from omniview.batch.timings import write_timings
 from omniview.batch.work import Done, Make, Order, Work
@@ -148,7 +149,7 @@ class Run:
             OmniViewError: no case can be done at all.
         """
         try:
-            journal = await self._in_order(lambda: Journal(self._out))
+            journal = await self._in_order(self._open)
             try:
                 return await self._go(journal)
             finally:
@@ -156,6 +157,11 @@ class Run:
         finally:
             self._scribe.shutdown()
             await self._workers.close()
+
+    def _open(self) -> Journal:
+        if self._order.masks:
+            keep_apart(self._out / MASKS, self._pairs)
+        return Journal(self._out)
 
     async def _go(self, journal: Journal) -> Result:
         accepted = await self._in_order(lambda: self._begin(journal))

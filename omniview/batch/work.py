@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from omniview.analyse import FUSED
 from omniview.batch.measuring import observer_rows, rows_of, rows_without_case
 from omniview.batch.one import Models, Question
-from omniview.batch.results import mask_files
+from omniview.batch.results import MASKS, mask_files
 from omniview.batch.rows import FAILED, NO_TRUTH, UNREADABLE, Bins, Record, Row, nine_digits
 from omniview.core.case import Case, Truth
 from omniview.core.image import FloatArray
@@ -137,7 +137,7 @@ def done_with(
     )
     seconds: dict[str, float] = {p.role: p.seconds for p in case.predictions}
     files = mask_files(case, pair.name) if order.masks else {}
-    return Done(record, _ran(case), seconds, {f"masks/{name}": png for name, png in files.items()})
+    return Done(record, _ran(case), seconds, {f"{MASKS}/{name}": png for name, png in files.items()})
 
 
 def _truth_paths(pair: Pair) -> dict[str, str]:

@@ -135,11 +135,12 @@ def _paired(folder: Path, truth: Path | None, suffixless: bool) -> Pairing:
         masks, extra, root = _seen_from(folder, truth, images, masks), [*extra, *odd], folder.name
     if not images:
         raise _no_image(folder, left)
-    images.sort(key=lambda image: (natural(image.file), image.file))
+    images.sort(key=lambda image: (natural(image.file.below + image.file.name), image.file))
     pairing = None if masks else pair_coco(folder, truth, images)
     if pairing is None:
         pairing = paired(images, masks, root=root)
-    return replace(pairing, unpaired=(*pairing.unpaired, *extra, *left))
+    unpaired = (*pairing.unpaired, *extra, *left)
+    return replace(pairing, unpaired=tuple(sorted(unpaired, key=lambda one: natural(str(one.path)))))
 
 
 class _Tree(NamedTuple):

@@ -262,12 +262,12 @@ def preference(file: File) -> tuple[str, bool, str]:
     return name.reader or "1", name.number, file.name
 
 
-def natural(file: File) -> str:
-    """Sorts `x2` before `x10`.
+def natural(text: str) -> str:
+    """Sorts `x2` before `x10`, and `X` as `x`.
 
-    One text a file: no thread runs while a list is sorted, and 100,000 lists of parts took half a second.
+    One text a name: no thread runs while a list is sorted, and 100,000 lists of parts took half a second.
     """
-    return _DIGITS.sub(_by_length, file.below.lower() + file.name.lower())
+    return _DIGITS.sub(_by_length, text.lower())
 
 
 def _by_length(found: re.Match[str]) -> str:

@@ -89,7 +89,7 @@ class Pairing:
 
     Attributes:
         pairs: every image, in natural order of names; those without a mask have no truth.
-        unpaired: images without a mask, and masks that were not used.
+        unpaired: images without a mask, and masks that were not used; of a folder in natural order.
     """
 
     pairs: tuple[Pair, ...]

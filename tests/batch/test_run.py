@@ -166,6 +166,15 @@ async def test_masks_are_named_as_the_rows_name_their_image(folder: Path, tmp_pa
     assert {name.removesuffix(".fused.png") for name in below} == named
 
 
+async def test_masks_are_not_written_among_truths(folder: Path) -> None:
+    """Results may lie in the set itself, but for masks: the next time they would be taken for truths."""
+    before = {path.name for path in folder.iterdir()}
+    with pytest.raises(OutputError, match="holds what is scored"):
+        await a_run(folder, folder, masks=True).go()
+    assert {path.name for path in folder.iterdir()} == before
+    assert (await a_run(folder, folder).go()).totals.finished == 12
+
+
 async def test_frames_that_are_not_scored_are_told(folder: Path, tmp_path: Path) -> None:
     """Of a clip one frame is scored, and its row says so."""
     import tifffile

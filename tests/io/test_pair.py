@@ -119,6 +119,13 @@ def test_names_are_unique_and_in_natural_order(tmp_path: Path) -> None:
     assert list(pairs_of(tmp_path)) == ["x2", "x2.png", "x10"]
 
 
+def test_what_could_not_be_paired_is_in_natural_order(tmp_path: Path) -> None:
+    """It is written into results, which must not depend on how a disk lists a folder."""
+    laid_out(tmp_path, "images/b.png", *(f"masks/z{k}.png" for k in (10, 9, 2, 30)), "images/A.png")
+    names = [one.path.name for one in pair_folder(tmp_path).unpaired]
+    assert names == ["A.png", "b.png", "z2.png", "z9.png", "z10.png", "z30.png"]
+
+
 def test_hidden_and_foreign_files_are_left_out(tmp_path: Path) -> None:
     """Thumbnails, hidden files and tables are no cases."""
     laid_out(tmp_path, "a.png", ".b.png", "._a.png", ".git/c.png", "Thumbs.db", "split.csv")
