@@ -43,6 +43,11 @@ def rows_in(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def names_in(folder: Path) -> set[str]:
+    """What lies directly in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
 async def test_every_case_is_a_row_and_scores_are_right(folder: Path, tmp_path: Path) -> None:
     """Dice equals a recomputation from the written masks; a broken image has its reason; order is kept."""
     out, notes = tmp_path / "out", Notes()
@@ -168,10 +173,10 @@ async def test_masks_are_named_as_the_rows_name_their_image(folder: Path, tmp_pa
 
 async def test_masks_are_not_written_among_truths(folder: Path) -> None:
     """Results may lie in the set itself, but for masks: the next time they would be taken for truths."""
-    before = {path.name for path in folder.iterdir()}
+    before = names_in(folder)
     with pytest.raises(OutputError, match="holds what is scored"):
         await a_run(folder, folder, masks=True).go()
-    assert {path.name for path in folder.iterdir()} == before
+    assert names_in(folder) == before
     assert (await a_run(folder, folder).go()).totals.finished == 12
 
 
