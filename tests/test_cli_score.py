@@ -36,6 +36,7 @@ def test_a_run_is_refused_and_resumed(folder: Path, tmp_path: Path) -> None:
     assert score(folder, tmp_path / "out").exit_code == 0
     again = score(folder, tmp_path / "out")
     assert again.exit_code == 1
+    assert again.stderr.startswith(f"{tmp_path / 'out'} already holds a run.")  # and no bar before it
     assert "--resume" in again.output
     assert score(folder, tmp_path / "out", "--resume").exit_code == 0
     (folder / "images" / "case01.png").write_bytes(b"broken")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -93,16 +94,19 @@ def score(
         other_run(out, against)  # not first after hours of scoring
     bar = Bar(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
     step = bar.add_task("score", total=None)
+    running = ExitStack()
 
     def advance(progress: Progress) -> None:
         bar.update(step, completed=progress.totals.finished, total=progress.total)
+        if not bar.live.is_started:  # not before: a run that is refused has nothing to show
+            running.enter_context(bar)
         for row in progress.record.rows if progress.record is not None else ():
             if row.status != "ok":
                 reason = row.values.get("reason", "")
                 console.print(escape(f"{row.image}: {row.model}: {row.status}. {reason}"))
 
     try:
-        with bar:
+        with running:
             result = score_folder(
                 folder,
                 out,
