@@ -66,11 +66,19 @@ class AskPolicy:
             return Verdict(True, "the specialist gave no mask")
         if specialist.quality is None:
             return Verdict(True, "the specialist's quality is not known")
-        # a threshold that was computed has many digits; the comparison uses them all, the words need not
-        value, below = specialist.quality.value, self.below
-        if value < below:
-            return Verdict(True, f"predicted Dice {value:.3g} is below {below:.3g}")
-        return Verdict(False, f"The specialist's predicted Dice {value:.3g} is not below {below:.3g}.")
+        value, below = _told_apart(specialist.quality.value, self.below)
+        if specialist.quality.value < self.below:
+            return Verdict(True, f"predicted Dice {value} is below {below}")
+        equal = ", but equal to it" if value == below else ""  # as of whoever a share ends with
+        return Verdict(False, f"The specialist's predicted Dice {value} is not below {below}{equal}.")
+
+
+def _told_apart(value: float, below: float) -> tuple[str, str]:
+    """Both with three digits, or as many more as show that they differ: a computed threshold has many."""
+    digits = 3
+    while value != below and f"{value:.{digits}g}" == f"{below:.{digits}g}":
+        digits += 1
+    return f"{value:.{digits}g}", f"{below:.{digits}g}"
 
 
 ALWAYS = AskPolicy()

@@ -28,7 +28,15 @@ def _specialist(quality: float | None) -> Prediction:
         (AskPolicy("never"), 0.01, False, "never asked"),
         (AskPolicy("doubtful", 0.75), 0.61, True, "predicted Dice 0.61 is below 0.75"),
         (AskPolicy("doubtful", 0.75), 0.91, False, "predicted Dice 0.91 is not below 0.75"),
-        (AskPolicy("doubtful", 0.75), 0.75, False, "0.75 is not below 0.75"),
+        (AskPolicy("doubtful", 0.75), 0.75, False, "0.75 is not below 0.75, but equal to it."),
+        (AskPolicy("doubtful", 0.94512), 0.94538, False, "Dice 0.9454 is not below 0.9451."),
+        (AskPolicy("doubtful", 0.94538), 0.94512, True, "Dice 0.9451 is below 0.9454"),
+        (
+            AskPolicy("doubtful", 0.3),
+            0.1 + 0.2,
+            False,
+            "0.30000000000000004 is not below 0.29999999999999999.",
+        ),
         (AskPolicy("doubtful", 0.75), None, True, "quality is not known"),
     ],
 )
