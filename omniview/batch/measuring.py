@@ -14,7 +14,7 @@ from omniview.core.case import Case, Scores, Truth
 from omniview.core.fusion import Fusion
 from omniview.core.image import BoolArray
 from omniview.core.metrics import METRICS, is_true_negative, score
-from omniview.core.prediction import ROLES, Prediction, Quality
+from omniview.core.prediction import Prediction, Quality
 from omniview.errors import OmniViewError
 
 __all__ = ["observer_rows", "rows_of", "rows_without_case"]
@@ -164,6 +164,5 @@ def _quality(quality: Quality | None) -> dict[str, float]:
 def _why_none(case: Case, model: str) -> tuple[str, str]:
     """Status and reason of a model without a mask."""
     causes = [f for f in case.failures if model in (f.role, FUSED)]
-    causes.sort(key=lambda failure: ROLES.index(failure.role))  # they stand there as they came, by chance
     left_out = bool(causes) and all(f.left_out for f in causes)
     return NOT_ASKED if left_out else FAILED, " ".join(f"{f.model}: {f.reason}" for f in causes)

@@ -164,9 +164,7 @@ def _bins(case: Case, truth: Truth) -> dict[str, Bins]:
     def counted(probability: FloatArray) -> Bins:
         return tuple((n, nine_digits(p), y) for n, p, y in reliability_bins(probability, truth.mask))
 
-    # answers stand in the case as they came, by chance; files must not
-    answers = sorted(case.predictions, key=lambda p: ROLES.index(p.role))
-    bins: dict[str, Bins] = {p.role: counted(p.probability) for p in answers}
+    bins: dict[str, Bins] = {p.role: counted(p.probability) for p in case.predictions}
     if case.fusion is not None:
         own = [p.role for p in case.predictions]
         # fused out of one answer, the map is that answer's own

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from omniview.core.fusion import Fusion
 from omniview.core.image import BoolArray, Image, read_only
-from omniview.core.prediction import Prediction, Role
+from omniview.core.prediction import ROLES, Prediction, Role
 from omniview.core.task import Task
 from omniview.errors import MissingKey, NotAllowed, NotAsked, OverBudget
 
@@ -90,8 +90,8 @@ class Case:
     Attributes:
         image: the image.
         task: what is looked for.
-        predictions: what has arrived, at most one for each role.
-        failures: what will not arrive, and why.
+        predictions: what has arrived, at most one for each role; the specialist's first, whoever was.
+        failures: what will not arrive, and why, in the same order.
         pending: roles that are still at work.
         fusion: the fused result, or None while there is no prediction.
         truth: the reference segmentation, or None.
@@ -108,6 +108,9 @@ class Case:
     scores: ScoreTable = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
+        for name in ("predictions", "failures"):  # nothing that is made of a case may depend on chance
+            ordered = sorted(getattr(self, name), key=lambda one: ROLES.index(one.role))
+            object.__setattr__(self, name, tuple(ordered))
         expected = (len(self.task.labels), *self.image.shape)
         for prediction in self.predictions:
             if (got := prediction.probability.shape) != expected:

@@ -19,7 +19,7 @@ from PyQt6.QtGui import QImage
 from omniview.core.case import Case
 from omniview.core.image import Array, BoolArray, Image, UInt8Array
 from omniview.core.outline import Outline, trace
-from omniview.core.prediction import EDGE, ROLES
+from omniview.core.prediction import EDGE
 from omniview.ui.view import LOOKS, Layer
 
 __all__ = [
@@ -154,8 +154,7 @@ def _sources(case: Case) -> dict[Layer, tuple[Array, ...]]:
     if case.truth is not None:
         found[Layer.TRUTH] = (case.truth.mask,)
     if len(case.predictions) > 1:
-        by_role = sorted(case.predictions, key=lambda p: ROLES.index(p.role))
-        found[Layer.DISAGREEMENT] = tuple(p.probability for p in by_role)
+        found[Layer.DISAGREEMENT] = tuple(p.probability for p in case.predictions)
     return found
 
 

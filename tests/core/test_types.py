@@ -181,6 +181,15 @@ def test_case_finds_what_each_role_brought() -> None:
     assert not case.scores
 
 
+def test_case_has_its_answers_in_one_order() -> None:
+    """Whichever model was the first to answer or to fail, the specialist stands first."""
+    made = [Prediction("m", role, HALF) for role in ("omnimodel", "specialist")]
+    lost = [Failure("m", role, "gone") for role in ("omnimodel", "specialist")]
+    case = Case(image(), TASKS["polyp"], tuple(made), tuple(lost))
+    assert [p.role for p in case.predictions] == ["specialist", "omnimodel"]
+    assert [f.role for f in case.failures] == ["specialist", "omnimodel"]
+
+
 def test_case_refuses_what_does_not_fit_the_image_and_the_task() -> None:
     """Predictions and truth are of the image's size and the task's labels, one prediction a role."""
     task, made = TASKS["polyp"], Prediction("m", "specialist", HALF)

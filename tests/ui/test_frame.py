@@ -140,6 +140,6 @@ def test_layers_of_two_arrays_are_reused_too() -> None:
     assert again.outlines[Layer.MARGIN] is first.outlines[Layer.MARGIN]
     assert again.fills[Layer.DISAGREEMENT] is first.fills[Layer.DISAGREEMENT]
     other = Prediction("c", "omnimodel", np.full((1, 40, 50), 0.02, np.float32))
-    changed = prepare(replace(case, predictions=(other, case.predictions[1])), first)
+    changed = prepare(replace(case, predictions=(case.predictions[0], other)), first)
     assert changed.fills[Layer.DISAGREEMENT][0][..., 0].any()
     assert not changed.fills[Layer.DISAGREEMENT][0][..., 1].any()
