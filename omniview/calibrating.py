@@ -2,17 +2,21 @@
 
 Cases go through the ordinary engine: what leaves this machine leaves through the airlock, what it costs is
 within the budget, and a cloud's answers are kept in the cache, so that a run that was stopped is paid for
-once. Cases are taken for independent ones: nobody says here which of them are of one patient. The result is
-one small file, which fusion finds by the models' hashes.
+once. Cases are taken for independent ones, unless the folder's split.csv says which of them are of one
+patient or video. The result is one small file, which fusion finds by the models' hashes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from omniview.analyse import analyse
 from omniview.batch.one import Models, Question, prepare, said_in_words
@@ -20,6 +24,7 @@ from omniview.compose import Composer
 from omniview.core.asking import ALWAYS
 from omniview.core.case import Case
 from omniview.core.prediction import Prediction
+from omniview.core.task import TASKS
 from omniview.errors import InputError, OmniViewError, OutputError, SettingsError
 from omniview.inference.pair_card import PairCard, identity, write_pair_card
 from omniview.io.pair import pair_anything
@@ -27,6 +32,7 @@ from omniview.io.pair_read import read_truth_files
 from omniview.io.pair_types import Pair
 from omniview.io.remote import fetched, offline
 from omniview.settings import Settings, home
+from omniview.training.dataset import groups_in
 from omniview.training.fitting import FEWEST, FOLDS, Fit, card_of, fit
 from omniview.training.observed import Observed, observe
 
@@ -84,7 +90,8 @@ def calibrate(
     """Fit fusion on labelled cases and write what was learnt.
 
     Args:
-        folder: images and masks, paired as `omniview score` does.
+        folder: images and masks, paired as `omniview score` does; where it holds a split.csv (name, split,
+            group; see :mod:`omniview.training.dataset`), cases of one group are kept together.
         task: a task's name.
         omnimodel: an omnimodel's name.
         settings: how the models work.
@@ -96,29 +103,62 @@ def calibrate(
 
     Raises:
         SettingsError: there is no such task or omnimodel, or no omnimodel at all.
-        InputError: too few cases could be used.
-        OutputError: the file cannot be written.
+        InputError: too few cases, or groups of them, could be used, or split.csv is no such table.
+        OutputError: the file cannot be written, which is tried before anybody is asked.
     """
+    if task not in TASKS:
+        raise SettingsError(
+            f"Each task is calibrated by itself, and {task!r} is none.", f"Choose one of {', '.join(TASKS)}."
+        )
     if omnimodel == "none":
         raise SettingsError("Fusion is calibrated with an omnimodel.", "Name one (--omnimodel).")
     question = Question(task, omnimodel, settings.offline, ALWAYS)
     with offline(settings.offline):  # tasks and their threads keep to it
         pairs = pair_anything(folder, truth).pairs[:limit]
-        return asyncio.run(_calibrate(pairs, settings, question, consent, out, on_case or (lambda *_: None)))
+        groups = groups_in(folder)
+        _together([pair for pair in pairs if pair.truths], groups)  # too few are too few before they cost
+        path = out or home() / "fusion" / f"{task}.{omnimodel}.toml"
+        _try_to_write(path)
+        tell = on_case or (lambda *_: None)
+        return asyncio.run(_calibrate(pairs, groups, settings, question, consent, path, tell))
+
+
+def _try_to_write(path: Path) -> None:
+    """Let no answers be paid for that end in nothing.
+
+    Raises:
+        OutputError: nothing can be written there.
+    """
+    with _said_of(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path.name} cannot be written ({error.strerror}).",
+            f"Make {path.parent} writable, or choose another file (--out).",
+        ) from error
 
 
 async def _calibrate(
     pairs: Sequence[Pair],
+    groups: Mapping[str, str],
     settings: Settings,
     question: Question,
     consent: bool,
-    out: Path | None,
+    path: Path,
     on_case: Callable[[int, int, Skipped | None], None],
 ) -> Calibrated:
     composer = await asyncio.to_thread(lambda: Composer(settings, consent=consent))
     try:
-        if question.chosen(composer) is None:
-            raise SettingsError("Each task is calibrated by itself.", "Name the task (--task).")
         composer.segmenters(composer.tasks()[question.task], question.omnimodel, question.offline)
         found = await _look(pairs, composer, question, on_case)
     finally:
@@ -133,7 +173,9 @@ async def _calibrate(
         )
     if len({one.models for one in seen}) > 1:
         raise InputError("Not every answer came from the same models.", "Calibrate again with one version.")
-    fitted = await asyncio.to_thread(fit, [one.observed for one in seen])
+    counted = [pair for pair, one in zip(pairs, found, strict=True) if isinstance(one, _Seen)]
+    together = _together(counted, groups)
+    fitted = await asyncio.to_thread(fit, [one.observed for one in seen], groups=together)
     own, other = seen[0].models
     card = card_of(
         fitted,
@@ -141,16 +183,33 @@ async def _calibrate(
         omnimodel=question.omnimodel,
         specialist=own,
         other=other,
-        data={"sha256": _digest_of_all(seen), "folds": FOLDS, "skipped": len(skipped)},
+        data={
+            "sha256": _digest_of_all(seen),
+            "folds": FOLDS,
+            "skipped": len(skipped),
+            **({} if together is None else {"groups": len(set(together))}),
+        },
     )
-    path = out or home() / "fusion" / f"{question.task}.{question.omnimodel}.toml"
-    try:
+    with _said_of(path):
         await asyncio.to_thread(write_pair_card, card, path)
-    except OSError as error:
-        raise OutputError(
-            f"{path.name} cannot be written ({error.strerror}).", f"Make {path.parent} writable."
-        ) from error
     return Calibrated(path, card, fitted, skipped)
+
+
+def _together(pairs: Sequence[Pair], groups: Mapping[str, str]) -> list[str] | None:
+    """The group of each case, where anybody said; one that is not listed is one of its own.
+
+    Raises:
+        InputError: there are fewer groups than folds.
+    """
+    if not groups:
+        return None
+    found = [groups.get(pair.image.stem, pair.name) for pair in pairs]
+    if (several := len(set(found))) < FOLDS:
+        raise InputError(
+            f"By split.csv the cases are of {several} group(s), and {FOLDS} groups are needed.",
+            "Add labelled cases of other patients or videos.",
+        )
+    return found
 
 
 async def _look(

@@ -98,20 +98,54 @@ def test_what_cannot_be_calibrated_is_refused(folder: Path, tmp_path: Path) -> N
     """No omnimodel, no single task, no place to write to."""
     with pytest.raises(SettingsError, match="with an omnimodel"):
         calibrate(folder, "nuclei", "none", settings=HERE)
-    with pytest.raises(SettingsError, match="Each task"):
-        calibrate(folder, "auto", "builtin", settings=HERE)
+    for task in ("auto", "foo"):
+        with pytest.raises(SettingsError, match=f"Each task .* '{task}'") as caught:
+            calibrate(folder, task, "builtin", settings=HERE)
+        assert "auto" not in caught.value.next_step
     with pytest.raises(SettingsError, match="no omnimodel"):
         calibrate(folder, "nuclei", "nobody", settings=HERE)
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be written"):
-        calibrate(folder, "nuclei", "builtin", settings=HERE, out=tmp_path / "file" / "x.toml")
+    told: list[tuple[int, int, Skipped | None]] = []
+    for out in (tmp_path / "file" / "x.toml", tmp_path):
+        with pytest.raises(OutputError, match="cannot be written"):
+            calibrate(
+                folder, "nuclei", "builtin", settings=HERE, out=out, on_case=lambda *one: told.append(one)
+            )
+    assert told == []  # before anybody was asked
+
+
+def split(folder: Path, groups: dict[str, str]) -> None:
+    """A `split.csv` as training has it."""
+    lines = ["name,split,group", *(f"{name},test,{group}" for name, group in groups.items())]
+    (folder / "split.csv").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def test_cases_of_one_patient_are_kept_together(folder: Path, tmp_path: Path) -> None:
+    """The folder's split.csv says which are, in whatever order; who is not listed is a group of its own."""
+    apart = calibrate(folder, "nuclei", "builtin", settings=HERE, out=tmp_path / "a.toml")
+    assert "groups" not in apart.card.data
+    split(folder, {f"{i:02}": f"patient {i % 4}" for i in range(9, -1, -1)})
+    together = calibrate(folder, "nuclei", "builtin", settings=HERE, out=tmp_path / "b.toml")
+    assert together.card.data["groups"] == 5
+    assert (together.fit.n, together.card.data["sha256"]) == (apart.fit.n, apart.card.data["sha256"])
+    assert together.card.quality != apart.card.quality  # learnt on other folds
+    split(folder, {f"{i:02}": f"patient {i % 2}" for i in range(11)})
+    told: list[tuple[int, int, Skipped | None]] = []
+    with pytest.raises(InputError, match=r"of 2 group\(s\), and 5 groups are needed"):
+        calibrate(folder, "nuclei", "builtin", settings=HERE, on_case=lambda *one: told.append(one))
+    assert told == []
+    (folder / "split.csv").write_text("name;group\n00;a\n", "utf-8")
+    with pytest.raises(InputError, match="cannot be read"):
+        calibrate(folder, "nuclei", "builtin", settings=HERE, out=tmp_path / "c.toml")
 
 
 def test_the_command_says_what_it_gained(folder: Path, own_home: Path) -> None:
     """The path goes to stdout, figures and unused cases to stderr."""
     HERE.save(own_home)
+    split(folder, {"00": "one", "01": "one"})
     result = CliRunner().invoke(app, ["calibrate", str(folder), "--task", "nuclei", "--omnimodel", "builtin"])
     assert result.exit_code == 0, result.output
     assert result.stdout.strip().endswith("nuclei.builtin.toml")
     assert "cross-validated" in result.stderr
     assert "not used: 11" in result.stderr
+    assert "cases of 10 groups" in result.stderr

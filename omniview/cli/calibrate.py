@@ -36,8 +36,9 @@ def calibrate(
     """Fit fusion on your own labelled cases, with your own omnimodel.
 
     Use cases that the specialist was not trained on, some of them hard, best one of each patient or video:
-    each counts for itself. Every case is asked about; answers of a cloud are kept, so that the same command
-    goes on where it was stopped without paying twice.
+    each counts for itself, unless FOLDER/split.csv (name,split,group) says which are of one group. Every
+    case is asked about; answers of a cloud are kept, so that the same command goes on where it was stopped
+    without paying twice.
     """
     from omniview.calibrating import calibrate as fit
 
@@ -60,6 +61,8 @@ def calibrate(
         consent=consent,
         on_case=tell,
     )
+    if (groups := found.card.data.get("groups")) is not None:
+        console.print(f"cases of {groups} groups, by split.csv: those of one are kept together")
     for name, mean in found.fit.dice.items():
         console.print(f"mean Dice, {name}: {mean:.3f}")
     gain = found.fit.gain

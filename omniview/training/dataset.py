@@ -23,6 +23,7 @@ from PIL import Image as PillowImage
 
 from omniview.errors import InputError, SizeMismatch, UnreadableFile
 
+SPLIT_FILE = "split.csv"
 SPLITS = ("train", "calibrate", "test")
 
 # DSB 2018 names each image's size where other sets name a subject. That groups nothing that belongs together.
@@ -82,7 +83,7 @@ def read_rows(folder: Path) -> list[Row]:
         for path in sorted((folder / "masks").glob("*"))
         if path.suffix.lower() in IMAGE_SUFFIXES
     }
-    listed = folder / "split.csv"
+    listed = folder / SPLIT_FILE
     if listed.is_file():
         entries = _split_of(listed)
     else:
@@ -102,10 +103,25 @@ def read_rows(folder: Path) -> list[Row]:
             raise InputError(
                 f"{listed.name} names {name}, whose image or mask is missing.", "Add it or drop the row."
             )
-        together = name if STRATUM.fullmatch(group) else group
-        rows.append(Row(name, split, together, images[name], masks[name]))
+        rows.append(Row(name, split, _together(name, group), images[name], masks[name]))
     refuse_leaks(rows)
     return rows
+
+
+def groups_in(folder: Path) -> dict[str, str]:
+    """Name to group (subject, sequence) of what a folder's ``split.csv`` lists; empty where there is none.
+
+    A case whose group is left empty is one of its own. Raises :class:`InputError` for a file that is no such
+    table.
+    """
+    listed = folder / SPLIT_FILE
+    if not listed.is_file():
+        return {}
+    return {name: _together(name, group) or name for name, _, group in _split_of(listed)}
+
+
+def _together(name: str, group: str) -> str:
+    return name if STRATUM.fullmatch(group) else group
 
 
 def _split_of(listed: Path) -> list[tuple[str, str, str]]:
