@@ -18,7 +18,7 @@ from uuid import uuid4
 import omniview
 from omniview.batch.cluster import LOCAL, QUEUES, Cluster, workers_here
 from omniview.batch.doubt import threshold
-from omniview.batch.ingredients import ingredients
+from omniview.batch.ingredients import ingredients, libraries
 from omniview.batch.one import AUTO, Question
 from omniview.batch.processes import Processes
 from omniview.batch.resuming import session_of
@@ -153,6 +153,7 @@ class Plan:
             deciding=self.deciding(),
             about={
                 "provided_by": f"OmniView {omniview.__version__}",
+                "libraries": libraries(),
                 "unpaired": [{"name": u.name, "reason": u.reason} for u in self.pairing.unpaired],
             },
             resume=resume,

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import omniview
@@ -48,6 +49,7 @@ def test_a_script_scores_a_folder(folder: Path, tmp_path: Path) -> None:
     assert (result.total, result.totals.finished, result.totals.failed) == (3, 3, 0)
     assert result.summary["models"]["specialist"]["scored"] == 3
     assert result.summary["about"]["weights"]["bright"]
+    assert result.summary["about"]["libraries"]["numpy"] == np.__version__
     assert finished == [0, 1, 2, 3]
     assert len(plans[0].pairing.pairs) == 3
     with pytest.raises(OutputError, match="already holds a run"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from omniview.inference.card import Card, GeneralistCard, SpecialistCard, find_c
 from omniview.inference.sam_card import SamCard
 from omniview.settings import home
 
-__all__ = ["ingredients"]
+__all__ = ["ingredients", "libraries"]
+
+_COMPUTE = ("numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless", "scipy", "torch")
 
 
 def ingredients(question: Question, folders: Sequence[Path]) -> Mapping[str, Any]:
@@ -46,6 +49,11 @@ def ingredients(question: Question, folders: Sequence[Path]) -> Mapping[str, Any
     if question.task == AUTO:
         found["recognise"] = _hash(resources.path("recognise.json"))
     return found
+
+
+def libraries() -> Mapping[str, str]:
+    """Name to version of what computes: it may move a last digit, and is told for that. Blocks."""
+    return {one: metadata.version(one) for one in _COMPUTE if any(metadata.distributions(name=one))}
 
 
 def _may_answer(card: Card, question: Question) -> bool:

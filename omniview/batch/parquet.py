@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -23,14 +24,20 @@ def parquet_missing() -> str | None:
 
 
 class ParquetTable:
-    """Rows into a stream of Parquet; use as a context, which ends the file."""
+    """Rows into a stream of Parquet; use as a context, which ends the file.
 
-    def __init__(self, stream: BinaryIO) -> None:
+    Args:
+        stream: takes the file's bytes.
+        about: what ran; kept as JSON in the file's metadata, under `omniview`, but for `unpaired`.
+    """
+
+    def __init__(self, stream: BinaryIO, about: Mapping[str, Any]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         types = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "truth": pa.bool_()}
-        self._schema = pa.schema([(name, types[TABLE[name].type]) for name in COLUMNS])
+        fields = [(name, types[TABLE[name].type]) for name in COLUMNS]
+        self._schema = pa.schema(fields, {"omniview": json.dumps({k: v for k, v in about.items() if k != "unpaired"})})
         self._table = pa.Table
         self._writer = pq.ParquetWriter(stream, self._schema, compression="snappy")
         self._rows: list[dict[str, Any]] = []

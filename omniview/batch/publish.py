@@ -48,7 +48,8 @@ def publish(records: Iterable[Record], about: Mapping[str, Any], out: Path) -> N
         table = _CsvTable(files.enter_context(replacing(out / "cases.csv")))
         parquet = None
         if missing is None:
-            parquet = files.enter_context(ParquetTable(files.enter_context(replacing(out / "cases.parquet"))))
+            columns = files.enter_context(replacing(out / "cases.parquet"))
+            parquet = files.enter_context(ParquetTable(columns, about))
         for record in records:
             gatherer.add(record)
             table.add(record.rows)

@@ -107,6 +107,7 @@ def test_parquet_holds_the_same_rows(phantom_run: PhantomRun) -> None:
 
     table = pq.read_table(phantom_run.out / "cases.parquet")
     assert table.column_names == list(COLUMNS)
+    assert json.loads(table.schema.metadata[b"omniview"]) == _summary(phantom_run.out)["about"]
     for row, line in zip(table.to_pylist(), _lines(phantom_run.out), strict=True):
         assert row["image"] == line["image"]
         assert (row["dice"] is None) == (line["dice"] == "")
