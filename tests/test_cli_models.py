@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +56,35 @@ def test_a_network_is_added_shown_and_chosen(tmp_path: Path, own_home: Path, ext
         assert text in shown
     _omniview("use", "my-net")
     assert Settings.load().specialists == {"polyp": "my-net"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal made of a pseudo-terminal")
+def test_ctrl_c_at_a_question_ends_it_like_any_other_command(tmp_path: Path, own_home: Path) -> None:
+    """Status 130, no word of Python, and nothing was added."""
+    import pty
+
+    file = write_export(tmp_path / "net.onnx", classes=2, size=(64, 64))
+    command = [sys.executable, "-m", "omniview", "models", "add", str(file), "--task", "polyp"]
+    ours, theirs = pty.openpty()
+    try:
+        with subprocess.Popen(
+            command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as asking:
+            assert asking.stdout is not None
+            shown = b""
+            while b"Trained with" not in shown:
+                read = os.read(asking.stdout.fileno(), 1024)
+                assert read, "it ended before it asked"
+                shown += read
+            asking.send_signal(signal.SIGINT)
+            _, said = asking.communicate(timeout=60)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert asking.returncode == 130
+    assert b"Aborted" not in said
+    assert b"Traceback" not in said
+    assert not list((own_home / "models").glob("*.toml"))
 
 
 async def test_the_chosen_one_is_asked(own_home: Path) -> None:

@@ -66,12 +66,12 @@ def models_add(
         wishes = _asked(wishes, network.channels, free=network.size is None)
         proposal = propose(network, TASKS[task], wishes, picture)
         about = About(
-            typer.prompt("Name", about.name),
-            typer.prompt("Licence of the weights", about.licence or "not known"),
-            typer.prompt("Trained on (and its terms)", about.data or "not known"),
+            _said("Name", about.name),
+            _said("Licence of the weights", about.licence or "not known"),
+            _said("Trained on (and its terms)", about.data or "not known"),
         )
         if wishes.activation is None:
-            said = typer.prompt("Its output is", proposal.output.activation)
+            said = _said("Its output is", proposal.output.activation)
             proposal = propose(network, TASKS[task], changed(wishes, activation=said), picture)
     else:
         proposal = propose(network, TASKS[task], wishes, picture)
@@ -91,10 +91,25 @@ def _asked(wishes: Any, channels: int, *, free: bool) -> Any:
     """What the person says at the terminal about what the file leaves open."""
     if wishes.preset is None and not wishes.mean:
         usual = "smp" if channels == 3 else "monai"
-        wishes = changed(wishes, preset=typer.prompt("Trained with (smp, nnunet, monai)", usual))
+        wishes = changed(wishes, preset=_said("Trained with (smp, nnunet, monai)", usual))
     if free and wishes.size is None:
-        wishes = changed(wishes, size=_size(typer.prompt("Input size, height,width", "512,512")))
+        wishes = changed(wishes, size=_size(_said("Input size, height,width", "512,512")))
     return wishes
+
+
+def _said(question: str, default: str) -> str:
+    """The answer.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, which ends this command as it ends every other one.
+        typer.Abort: the input has ended.
+    """
+    try:
+        return str(typer.prompt(question, default))
+    except typer.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
