@@ -113,11 +113,6 @@ class Journal:
         with self._lock:
             self._file.close()
 
-    @property
-    def begun(self) -> bool:
-        """Whether a run has been written here before."""
-        return bool(self._all("SELECT 1 FROM about LIMIT 1"))
-
     def about(self) -> dict[str, Any]:
         """What the run was begun with."""
         return {name: json.loads(value) for name, value in self._all("SELECT name, value FROM about")}

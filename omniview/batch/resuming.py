@@ -45,7 +45,8 @@ def begin(
         pairs: what is to be scored.
         deciding: what decides the rows besides the files: settings, weights' hashes; JSON can hold it.
         resume: "no" starts only where not one case is finished; "yes" goes on if nothing has changed;
-            "anyway" whatever has changed, keeping the cases whose own files are the same.
+            "anyway" whatever has changed, keeping the cases whose own files are the same. Where no case is
+            finished, all of them begin.
         session: whose spending cap the run keeps to; what `session_of` gives in the next sitting.
 
     Returns:
@@ -94,7 +95,7 @@ def _accepted(
     journal: Journal, pairs: Sequence[Pair], deciding: Mapping[str, Any], resume: Resume, session: str
 ) -> tuple[str, ...]:
     inputs = [Input(pair.name, stamp_of(pair)) for pair in pairs]
-    if not journal.begun or (resume == "no" and not journal.finished()):  # nothing of anybody's is lost
+    if not journal.finished():  # a run that ended before its first case leaves nothing to lose or to mix
         journal.begin({_DECIDING: deciding, _ANYWAY: [], _SESSION: session}, inputs)
         return ()
     if resume == "no":

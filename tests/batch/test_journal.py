@@ -36,7 +36,6 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         journal.add(done("a"))
         journal.add(done("b", cost=0.25, status=FAILED))
     with Journal(tmp_path) as journal:
-        assert journal.begun
         assert journal.about()["deciding"] == {"x": 1}
         assert journal.inputs() == INPUTS
         assert journal.stamp("a") == "2"

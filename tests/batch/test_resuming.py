@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from omniview.batch.progress import Progress
-from omniview.batch.resuming import stamp_of
+from omniview.batch.resuming import Resume, stamp_of
 from omniview.errors import OutputError, UnreadableFile
 from omniview.io.pair import pair_folder
 from omniview.io.pair_types import Pair
@@ -55,14 +55,17 @@ async def test_a_folder_with_a_run_is_refused(folder: Path, tmp_path: Path) -> N
     assert (tmp_path / "out" / "cases.csv").stat().st_mtime_ns == before
 
 
-async def test_a_folder_without_a_finished_case_holds_no_run(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("resume", ["no", "yes", "anyway"])
+async def test_a_folder_without_a_finished_case_holds_no_run(
+    folder: Path, tmp_path: Path, resume: Resume
+) -> None:
     """Where a run failed before its first case, another may begin; the results know nothing of the first."""
     await a_run(folder, tmp_path / "out", limit=1, deciding={"views": 8}).go()
     os.utime(folder / "images" / "case00.png", ns=(1, 1))
     stopped = a_run(folder, tmp_path / "out", deciding={"views": 4}, resume="anyway")
     stopped.cancel()
     assert (await stopped.go()).totals.finished == 0
-    result = await a_run(folder, tmp_path / "out", deciding={"views": 1}).go()
+    result = await a_run(folder, tmp_path / "out", deciding={"views": 1}, resume=resume).go()
     assert result.totals.finished == 6
     assert result.summary["about"]["resumed_anyway"] == []
     assert len((tmp_path / "out" / "cases.csv").read_text("utf-8").splitlines()) == 13
