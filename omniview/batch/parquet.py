@@ -37,7 +37,8 @@ class ParquetTable:
 
         types = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "truth": pa.bool_()}
         fields = [(name, types[TABLE[name].type]) for name in COLUMNS]
-        self._schema = pa.schema(fields, {"omniview": json.dumps({k: v for k, v in about.items() if k != "unpaired"})})
+        ran = {name: value for name, value in about.items() if name != "unpaired"}
+        self._schema = pa.schema(fields, {"omniview": json.dumps(ran)})
         self._table = pa.Table
         self._writer = pq.ParquetWriter(stream, self._schema, compression="snappy")
         self._rows: list[dict[str, Any]] = []
