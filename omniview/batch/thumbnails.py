@@ -26,7 +26,7 @@ _TOLERANCE = 0.75  # drawn pixels by which lines may differ: every corner of a l
 _DASH, _GAP = 9.0, 6.0  # drawn pixels, as all that follows
 _NARROW = 10.0  # casings around thinner structures would hide them
 _CASING, _BORDER = 0.55, 2  # opacity and total width of the dark border that lifts a line off any tissue
-_WIDTH, _WIDE = 3, {Layer.FUSED: 5}  # the fused mask shows beside the other lines
+_WIDTH, _WIDE = 3, {Layer.FUSED: 7}  # the fused mask shows beside the other lines
 _LEFT = np.rint(255.0 - _CASING * np.arange(256)).astype(
     np.uint8
 )  # of the light, where the casing is so dense
