@@ -88,12 +88,11 @@ async def queued(queue: str, kind_name: str, jobs: int, threads: int) -> SpecClu
         threads: cases that each works at.
 
     Raises:
-        SettingsError: dask-jobqueue's own file does not say enough, or the system's commands are not here.
+        SettingsError: dask-jobqueue's own file does not say enough, the system's commands are not here, or
+            this is not the main thread.
         OmniViewError: the system refuses the jobs.
     """
-    import dask_jobqueue
-
-    kind: type[JobQueueCluster] = getattr(dask_jobqueue, kind_name)
+    kind: type[JobQueueCluster] = getattr(_dask_jobqueue(), kind_name)
     command = shlex.split(kind.job_cls.submit_command)[0]
     if shutil.which(command) is None:
         raise SettingsError(
@@ -111,6 +110,21 @@ async def queued(queue: str, kind_name: str, jobs: int, threads: int) -> SpecClu
     for _ in range(jobs):
         cluster.worker_spec.update(cluster.new_worker_spec())
     return await _begun(cluster)
+
+
+def _dask_jobqueue() -> Any:
+    """The package; as it is imported it takes Ctrl-C for itself, which is given back."""
+    ours = signal.getsignal(signal.SIGINT)
+    try:
+        import dask_jobqueue
+    except ValueError as error:  # nobody may take it outside of the main thread
+        raise SettingsError(
+            "Only a program's main thread can submit jobs to a queueing system.",
+            "Call omniview.score there, or use another process for it.",
+        ) from error
+    if signal.getsignal(signal.SIGINT) is not ours:
+        signal.signal(signal.SIGINT, ours)
+    return dask_jobqueue
 
 
 async def _begun(cluster: SpecCluster) -> SpecCluster:

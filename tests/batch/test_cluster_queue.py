@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,11 @@ import pytest
 from tests.batch.otsu import write_set
 from tests.networks import write_specialist
 
-pytest.importorskip("dask_jobqueue", reason="the extra omniview[cluster] is not installed")
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="plays SLURM by shell scripts")
+pytestmark = [
+    # not imported here: that takes Ctrl-C away from whoever runs the tests
+    pytest.mark.skipif(find_spec("dask_jobqueue") is None, reason="omniview[cluster] is not installed"),
+    pytest.mark.skipif(sys.platform == "win32", reason="plays SLURM by shell scripts"),
+]
 
 _SBATCH = """#!/bin/sh
 cp "$1" "$0.job"
@@ -22,6 +28,10 @@ echo "Submitted batch job $!"
 """
 _SCANCEL = """#!/bin/sh
 kill "$1"
+"""
+_NEVER = """#!/bin/sh
+touch "$0.asked"
+echo "Submitted batch job 1"
 """
 _REFUSING = """#!/bin/sh
 echo "sbatch: error: invalid account" >&2
@@ -50,8 +60,10 @@ def command(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def score(folder: Path, out: Path, commands: Path, *options: str, memory: str = "1GB") -> tuple[int, str]:
-    """Exit status and words of `omniview score`, typed in the set's own folder."""
+def begun(
+    folder: Path, out: Path, commands: Path, *options: str, memory: str = "1GB"
+) -> subprocess.Popen[str]:
+    """`omniview score`, typed in the set's own folder."""
     always = ("--task", "polyp", "--omnimodel", "none", "--views", "1", *options)
     environment = {
         **os.environ,
@@ -60,16 +72,21 @@ def score(folder: Path, out: Path, commands: Path, *options: str, memory: str = 
     }
     if memory:
         environment["DASK_JOBQUEUE__SLURM__MEMORY"] = memory
-    told = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "omniview", "score", folder.name, "--out", str(out), *always],
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
         cwd=folder.parent,
         env=environment,
-        timeout=300,
     )
-    return told.returncode, told.stderr
+
+
+def score(folder: Path, out: Path, commands: Path, *options: str, memory: str = "1GB") -> tuple[int, str]:
+    """Exit status and words of `omniview score`."""
+    with begun(folder, out, commands, *options, memory=memory) as running:
+        _, said = running.communicate(timeout=300)
+    return running.returncode, said
 
 
 def test_jobs_give_the_rows_that_one_process_gives(folder: Path, tmp_path: Path, commands: Path) -> None:
@@ -108,4 +125,25 @@ def test_a_job_without_memory_is_said(folder: Path, tmp_path: Path, commands: Pa
     assert status == 2
     assert "memory" in said
     assert "jobqueue.yaml" in said
+    assert "Traceback" not in said
+
+
+def test_who_waits_for_jobs_can_stop(folder: Path, tmp_path: Path, commands: Path) -> None:
+    """Ctrl-C ends a run whose jobs never start as it ends any other: dask-jobqueue would take it."""
+    command(commands / "sbatch", _NEVER)
+    command(commands / "scancel", _SCANCEL)
+    with begun(folder, tmp_path / "out", commands, "--scheduler", "slurm") as running:
+        assert running.stderr is not None
+        while "as soon as there is a worker" not in running.stderr.readline():
+            assert running.poll() is None
+        while not list(commands.glob("sbatch.asked")):
+            assert running.poll() is None
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        try:
+            _, said = running.communicate(timeout=60)
+        finally:
+            running.kill()
+    assert running.returncode == 130
+    assert "go on with --resume" in said
     assert "Traceback" not in said
