@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -53,21 +54,33 @@ def run(qapp: QApplication, no_leaked_widgets: None) -> Iterator[Run]:
     assert not left, f"tasks left running: {[str(task.get_coro()) for task in left]}"
 
 
-@pytest.fixture
-def desk(run: Run) -> Iterator[Desk]:
-    """A shown window with two thresholds for models, closed at the end."""
-    models = OtsuModels()
+@contextmanager
+def shown(run: Run, models: OtsuModels, make: Callable[[], Window]) -> Iterator[Desk]:
+    """A window that is shown, made on the loop and put away at the end."""
 
     async def build() -> Window:
-        return Window(Session(Snapshot()), models)
+        return make()
 
     window = run(build())
-    window.resize(1280, 800)
     window.show()
     yield Desk(window, models)
     run(window.rest())
     window.close()
     window.deleteLater()
+
+
+@pytest.fixture
+def desk(run: Run) -> Iterator[Desk]:
+    """A shown window with two thresholds for models, closed at the end."""
+    models = OtsuModels()
+
+    def make() -> Window:
+        window = Window(Session(Snapshot()), models)
+        window.resize(1280, 800)
+        return window
+
+    with shown(run, models, make) as desk:
+        yield desk
 
 
 @pytest.fixture
@@ -91,16 +104,9 @@ def scorer_desk(run: Run, settings_in_force: list[Settings]) -> Iterator[Desk]:
     models = OtsuModels()
     scorer = FolderScorer(lambda: settings_in_force[-1])
 
-    async def build() -> Window:
-        start = Snapshot(task="polyp", omnimodel="none", offline=True)
-        return Window(Session(start), models, scorer=scorer)
-
-    window = run(build())
-    window.show()
-    yield Desk(window, models)
-    run(window.rest())
-    window.close()
-    window.deleteLater()
+    start = Snapshot(task="polyp", omnimodel="none", offline=True)
+    with shown(run, models, lambda: Window(Session(start), models, scorer=scorer)) as desk:
+        yield desk
 
 
 @pytest.fixture

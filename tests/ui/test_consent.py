@@ -19,7 +19,7 @@ from omniview.ui.models import Preview, Wanted
 from omniview.ui.preview import Leaving, PreviewBox
 from omniview.ui.session import Session, Snapshot
 from omniview.ui.window import Window
-from tests.ui.conftest import Run
+from tests.ui.conftest import Run, shown
 from tests.ui.parts import Desk, OtsuModels
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")  # the offscreen platform says so of every dialog
@@ -85,15 +85,8 @@ def cloudy(run: Run, notebook: Notebook) -> Iterator[Desk]:
     """A window with a cloud omnimodel that wants key and consent."""
     models = OtsuModels()
 
-    async def build() -> Window:
-        return Window(Session(Snapshot()), models, notebook)
-
-    window = run(build())
-    window.show()
-    yield Desk(window, models)
-    run(window.rest())
-    window.close()
-    window.deleteLater()
+    with shown(run, models, lambda: Window(Session(Snapshot()), models, notebook)) as desk:
+        yield desk
 
 
 async def _box(desk: Desk) -> ConsentBox:

@@ -23,7 +23,7 @@ from omniview.ui.session import Session, Snapshot
 from omniview.ui.window import Window
 from tests.training.folders import write_folder
 from tests.training.parents import write_parent
-from tests.ui.conftest import Run
+from tests.ui.conftest import Run, shown
 from tests.ui.parts import Desk, OtsuModels
 
 # the offscreen platform says so of every dialog
@@ -66,15 +66,9 @@ def desk(run: Run, parent: SpecialistCard, tuner: QuickTuner) -> Iterator[Desk]:
     install(parent)
     models = OtsuModels()
 
-    async def build() -> Window:
-        return Window(Session(Snapshot(task="vessel", omnimodel="none")), models, tuner=tuner)
-
-    window = run(build())
-    window.show()
-    yield Desk(window, models)
-    run(window.rest())
-    window.close()
-    window.deleteLater()
+    start = Snapshot(task="vessel", omnimodel="none")
+    with shown(run, models, lambda: Window(Session(start), models, tuner=tuner)) as desk:
+        yield desk
 
 
 def own(folder: Path, count: int) -> Path:
