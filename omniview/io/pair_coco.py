@@ -65,8 +65,8 @@ def pair_coco(root: Path, truth: Path | None, images: Sequence[Grouped]) -> Pair
         sources = [_Source(truth, annotations_of(truth), "", frozenset())]
     else:
         sources = list(_sources(root, truth, images, unpaired))
-    if not sources:
-        return Pairing(tuple(_alone(images)), (*_without(images), *unpaired)) if unpaired else None
+    if not sources and not unpaired:
+        return None
     found: dict[int, list[tuple[int, _Source, str]]] = {}
     tails = _tails(images)
     for source in sources:
@@ -208,13 +208,3 @@ def _json_in(folder: Path) -> list[Path]:
     except OSError:
         return []
     return [folder / name for name in sorted(names) if name[0] != "."]
-
-
-def _alone(images: Sequence[Grouped]) -> Iterator[Pair]:
-    names = set[str]()
-    for file, group, *_ in images:
-        yield Pair(file.path, None, unique_name(group + stem_of(file.name), group + file.name, names))
-
-
-def _without(images: Sequence[Grouped]) -> list[Unpaired]:
-    return [Unpaired(image.file.path, "no annotation file names this image") for image in images]

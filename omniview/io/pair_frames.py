@@ -11,6 +11,7 @@ from pathlib import Path
 
 from omniview.errors import UnreadableFile
 from omniview.io.kinds import kind_of
+from omniview.io.pair_match import NO_IMAGE, NO_MASK
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired, dicom_item
 from omniview.io.remote import is_remote
 from omniview.io.segmentation import Facts, facts_of, images_of
@@ -18,7 +19,6 @@ from omniview.io.segmentation import Facts, facts_of, images_of
 __all__ = ["with_frames"]
 
 _SUFFIXES = ("", ".dcm", ".dicom", ".ima")
-_NONE, _LOOSE = "no mask has this image's name", "no image has this mask's name"
 
 
 def with_frames(pairing: Pairing, *, keep: bool = False) -> Pairing:
@@ -33,13 +33,13 @@ def with_frames(pairing: Pairing, *, keep: bool = False) -> Pairing:
     known = {pair.image: _facts(pair.image) for pair in pairing.pairs}
     outside = {} if keep else _no_images(pairing, known)
     images = tuple(pair for pair in pairing.pairs if pair.image not in outside)
-    loose = [one.path for one in pairing.unpaired if one.reason == _LOOSE and _may_be_dicom(one.path)]
+    loose = [one.path for one in pairing.unpaired if one.reason == NO_IMAGE and _may_be_dicom(one.path)]
     drawn = [path for path in (*outside, *loose) if _is_drawn(known[path] if path in known else _facts(path))]
     images, used = _referred(images, known, drawn)
     pairs = tuple(each for pair in images for each in _frames(pair, known[pair.image]))
     found = {pair.image for pair in images if pair.truths}
     left = (one for one in pairing.unpaired if one.path not in outside and one.path not in used)
-    left = (one for one in left if one.reason != _NONE or one.path not in found)
+    left = (one for one in left if one.reason != NO_MASK or one.path not in found)
     others = (Unpaired(path, reason) for path, reason in sorted(outside.items()) if path not in used)
     if not pairs:
         raise UnreadableFile("There is no image in that folder.", "Choose a folder that holds images.")

@@ -24,11 +24,13 @@ from omniview.io.pair_names import (
 )
 from omniview.io.pair_types import Pair, Pairing, TruthFiles, Unpaired
 
-__all__ = ["Grouped", "paired"]
+__all__ = ["NO_IMAGE", "NO_MASK", "Grouped", "paired"]
 
 _UNCLEAR = "more than one image could be meant"
 _WITHOUT = "the mask of this name could be another image's"
-_NONE = "no mask has this image's name"
+NO_MASK = "no mask has this image's name"
+NO_IMAGE = "no image has this mask's name"
+"""Reasons of what is left over, which a segmentation that refers by number may take back."""
 _OBJECT = re.compile(
     r"[0-9a-f]{16,}|(m|masks?|obj|objects?|inst|instances?|cell|nucle(us|i))?[ _-]?\d+", re.IGNORECASE
 )
@@ -120,7 +122,7 @@ def _matched(
     Images that share a name with another one, so that no mask can be given to them, are put into `unclear`.
     """
     found: dict[File, list[File]] = {}
-    left = {mask.file: "no image has this mask's name" for mask in masks}
+    left = {mask.file: NO_IMAGE for mask in masks}
     todo = masks
     for level in range(LOOSE + 1):
         waiting: dict[Key, list[File]] = {}
@@ -275,6 +277,6 @@ def _as_pairing(
         )
         pairs.append(Pair(image.path, truths[0].files[0] if truths else None, name, truths))
         if not truths:
-            unpaired.append(Unpaired(image.path, _WITHOUT if image in unclear else _NONE))
+            unpaired.append(Unpaired(image.path, _WITHOUT if image in unclear else NO_MASK))
     unpaired += [Unpaired(mask.path, reason) for mask, reason in left.items()]
     return Pairing(tuple(pairs), (*unpaired, *extra))

@@ -23,7 +23,6 @@ __all__ = [
     "mask_name",
     "mask_prefix",
     "natural",
-    "preference",
     "rank_of_folder",
     "reader_of_folder",
     "set_of",
@@ -254,12 +253,6 @@ def unique_name(short: str, full: str, taken: set[str]) -> str:
         name = f"{full}-{number}"
     taken.add(folded(name))
     return name
-
-
-def preference(file: File) -> tuple[str, bool, str]:
-    """The lowest is used: a first reader before a second, the mask before numbered further ones."""
-    name = mask_name(file)
-    return name.reader or "1", name.number, file.name
 
 
 def natural(text: str) -> str:

@@ -14,8 +14,9 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,20 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+@contextmanager
+def window_loop() -> Iterator[qasync.QEventLoop]:
+    """An event loop for windows, with the threads and turns that the app gives it."""
+    app = QApplication([])
+    app.setQuitOnLastWindowClosed(False)
+    dress(app)
+    sys.setswitchinterval(SWITCH_S)
+    loop = qasync.QEventLoop(app)
+    with ThreadPoolExecutor(6) as threads:
+        loop.set_default_executor(threads)
+        yield loop
+    loop.close()
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -148,19 +163,12 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threshold", action="store_true", help="two thresholds instead of the models")
     chosen = parser.parse_args()
-    app = QApplication([])
-    app.setQuitOnLastWindowClosed(False)
-    dress(app)
-    sys.setswitchinterval(SWITCH_S)
-    loop = qasync.QEventLoop(app)
-    name, brought = models(chosen.threshold)
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(6) as threads:
-        loop.set_default_executor(threads)
+    with tempfile.TemporaryDirectory() as folder, window_loop() as loop:
+        name, brought = models(chosen.threshold)
         path = Path(folder) / "large.png"
         cv2.imwrite(str(path), picture(chosen.side))
         say(f"{chosen.side} x {chosen.side} px, {os.cpu_count()} cores, {chosen.task}, {name}")
         loop.run_until_complete(measure(path, brought, chosen.task, chosen.repeat))
-    loop.close()
 
 
 if __name__ == "__main__":

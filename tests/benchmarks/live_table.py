@@ -12,22 +12,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import sys
 import tempfile
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.benchmarks.heartbeat import Heartbeat, picture, say  # first: it imports ONNX Runtime before Qt
+from tests.benchmarks.heartbeat import (  # first: ONNX Runtime is imported before Qt
+    Heartbeat,
+    picture,
+    say,
+    window_loop,
+)
 
 # isort: split
 import cv2
 import numpy as np
-import qasync
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QApplication, QPushButton
+from PyQt6.QtWidgets import QPushButton
 
-from omniview.app import SWITCH_S
 from omniview.backing.scorer import FolderScorer
 from omniview.batch.rows import Record, Row
 from omniview.io.pair_types import Pair
@@ -38,7 +39,6 @@ from omniview.ui.batch_form import BatchForm
 from omniview.ui.batch_table import THUMBNAILS, CaseTable
 from omniview.ui.batch_view import CaseView
 from omniview.ui.session import Session, Snapshot
-from omniview.ui.theme import dress
 from omniview.ui.window import Window
 from tests.batch.otsu import write_set
 from tests.networks import write_specialist
@@ -147,17 +147,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--cases", type=int, default=2000)
     chosen = parser.parse_args()
-    app = QApplication([])
-    app.setQuitOnLastWindowClosed(False)
-    dress(app)
-    sys.setswitchinterval(SWITCH_S)
-    loop = qasync.QEventLoop(app)
-    with tempfile.TemporaryDirectory() as home, ThreadPoolExecutor(6) as threads:
+    with tempfile.TemporaryDirectory() as home, window_loop() as loop:
         os.environ["OMNIVIEW_HOME"] = home
-        loop.set_default_executor(threads)
         loop.run_until_complete(measure_table(chosen.rows))
         loop.run_until_complete(measure_run(Path(home), chosen.cases))
-    loop.close()
 
 
 if __name__ == "__main__":

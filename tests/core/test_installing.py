@@ -10,7 +10,7 @@ from omniview.core.installing import install_line
 
 
 @pytest.mark.parametrize(
-    ("python", "typed"), [("/opt/py/python", "/opt/py/python"), ("/my apps/python", '"/my apps/python"')]
+    ("python", "typed"), [("apps/python", "apps/python"), ("my apps/python", '"my apps/python"')]
 )
 def test_the_line_names_this_very_python(monkeypatch: pytest.MonkeyPatch, python: str, typed: str) -> None:
     """A folder with a space in its name is quoted, and so are the brackets, which shells would expand."""
