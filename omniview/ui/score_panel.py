@@ -142,16 +142,18 @@ class ScorePanel(QWidget):
         scores = {} if case is None else case.scores
         values = [scores.get(mask, {}).get(name) for mask, _ in _MASKS]
         known = [value for value in values if value is not None]
-        best = (max(known) if higher else min(known)) if len(known) > 1 else None
+        digits = 3 if higher else 1
+        # as it is shown: of two equal numbers neither may look better
+        best = number(max(known) if higher else min(known), digits) if len(known) > 1 else None
         for column, ((mask, _), value) in enumerate(zip(_MASKS, values, strict=True)):
             item = self._table.item(row, column)
             assert item is not None
             scored = mask in scores
-            item.setText(number(value, 3 if higher else 1) if scored else "–")
+            item.setText(number(value, digits) if scored else "–")
             item.setForeground(QColor(TEXT if value is not None else MUTED))
             item.setToolTip(_UNDEFINED if scored and value is None else hint)
             font = QFont(self.font())
-            font.setBold(value is not None and value == best)
+            font.setBold(value is not None and item.text() == best)
             item.setFont(font)
 
     def _tell(self, source: str | None, there: bool) -> None:
